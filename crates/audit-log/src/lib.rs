@@ -1,0 +1,1 @@
+//! Owns activity entries and serves them.

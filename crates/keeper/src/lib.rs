@@ -1,0 +1,1 @@
+//! The small process over a step's processes.

@@ -1,0 +1,1 @@
+//! A change and its announcement: announce, relay, inbox and the bus.

@@ -1,0 +1,1 @@
+//! Owns pipelines and their runs.

@@ -1,0 +1,1 @@
+//! Owns users, tokens and secrets.

@@ -1,0 +1,1 @@
+//! Being a process: configuration, telemetry, routes, serving, faults, loops and databases.

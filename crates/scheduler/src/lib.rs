@@ -1,0 +1,1 @@
+//! Owns the run queue, leases and executors.
