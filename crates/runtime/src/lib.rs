@@ -1,1 +1,28 @@
-//! Being a process: configuration, telemetry, routes, serving, faults, loops and databases.
+//! Being a process: what every service needs before it does anything of its own.
+//!
+//! - [`config`]: layers of configuration, with unknown keys refused and secrets hidden.
+//! - [`database`]: `sqlite://` and `postgres://` behind one type, with migrations and group commit.
+//! - [`route`]: calls to a peer, in this process or behind a socket, under one type.
+//! - [`serve`]: listeners for gRPC and HTTP, health, reflection, readiness and draining.
+//! - [`bell`]: supervised loops that look again when rung, and every so often anyway.
+//! - [`fault`]: what can go wrong, as its caller needs to know it.
+//! - [`telemetry`]: logs, traces and metrics.
+//!
+//! **Invariant:** this crate knows none of ours.
+
+pub mod bell;
+pub mod clock;
+pub mod config;
+pub mod database;
+pub mod fault;
+pub mod lock;
+pub mod ready;
+pub mod route;
+pub mod serve;
+pub mod telemetry;
+
+pub use bell::{Bell, Progress, Tasks};
+pub use database::Database;
+pub use fault::{Fault, Kind};
+pub use ready::Readiness;
+

@@ -1,0 +1,293 @@
+//! One type for the services' stores: `sqlite://<directory>` and `postgres://…`.
+//!
+//! Each service has a database of its own: a file in the directory, or a schema. It migrates it at
+//! start, under a lock. Writes go through [`Database::begin`]; reads that need no transaction
+//! through [`Database::reader`].
+//!
+//! On `SQLite` there is one writer, with group commit: transactions that wait for it are committed
+//! together with one fsync ([`group`]). What [`Tx::commit`] acknowledged survives power loss.
+//!
+//! **Invariant:** inside a transaction nothing asks the pool; helpers take `&DatabaseTransaction`.
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
+    DbErr, RuntimeErr, Statement, TransactionTrait as _,
+};
+use sea_orm_migration::MigratorTrait;
+
+use crate::Readiness;
+
+mod group;
+
+/// Readers of a `SQLite` file.
+const SQLITE_READERS: u32 = 4;
+/// Connections of a service to `PostgreSQL`, at most.
+const POSTGRES_CONNECTIONS: u32 = 12;
+/// How often `begin` tries again with a fresh connection when a pooled one turns out to be dead.
+const DEAD_CONNECTIONS: u32 = POSTGRES_CONNECTIONS + 1;
+
+/// A service's own database.
+#[derive(Debug, Clone)]
+pub struct Database {
+    reader: DatabaseConnection,
+    writer: Writer,
+}
+
+#[derive(Debug, Clone)]
+enum Writer {
+    Pool,
+    Group(group::Writer),
+}
+
+/// Why a store can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL has a scheme that no store has.
+    #[error("\"{0}\" is not a store: write sqlite://<directory> or postgres://user@host/database")]
+    Url(String),
+    /// Written by a newer version of Penstock.
+    #[error(
+        "the {service} store was written by a newer version of penstock ({detail}): start that \
+         version again, or restore a backup from before the upgrade"
+    )]
+    Newer {
+        /// Whose store.
+        service: String,
+        /// What is unknown here.
+        detail: String,
+    },
+    /// Anything that the database said.
+    #[error("the {service} store failed")]
+    Store {
+        /// Whose store.
+        service: String,
+        /// What it said.
+        source: DbErr,
+    },
+}
+
+impl Database {
+    /// Opens the database of `service` and migrates it. Waits, without limit, while it is away;
+    /// `ready` says so meanwhile.
+    pub async fn open<M: MigratorTrait>(
+        url: &str,
+        service: &'static str,
+        ready: &Readiness,
+    ) -> Result<Self, Error> {
+        let seam = format!("{service} store");
+        let mut pause = Duration::from_millis(100);
+        loop {
+            match Self::open_once::<M>(url, service).await {
+                Err(Error::Store { source, .. }) if is_away(&source) => {
+                    tracing::warn!(store = service, "the {seam} is away: {source}");
+                    ready.missing(&seam, source.to_string());
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(2));
+                }
+                outcome => {
+                    ready.present(&seam);
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    async fn open_once<M: MigratorTrait>(url: &str, service: &str) -> Result<Self, Error> {
+        let store = |source| Error::Store { service: service.into(), source };
+        if let Some(directory) = url.strip_prefix("sqlite://") {
+            let file = sqlite_file(directory, service).map_err(store)?;
+            let writer = connect(sqlite(&file, 1)).await.map_err(store)?;
+            migrate::<M>(&writer, service).await?;
+            let reader = connect(sqlite(&file, SQLITE_READERS)).await.map_err(store)?;
+            Ok(Self { reader, writer: Writer::Group(group::Writer::new(writer)) })
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let first = connect(postgres(url, service, 1)).await.map_err(store)?;
+            migrate_under_lock::<M>(&first, service).await?;
+            first.close().await.map_err(store)?;
+            let reader =
+                connect(postgres(url, service, POSTGRES_CONNECTIONS)).await.map_err(store)?;
+            Ok(Self { reader, writer: Writer::Pool })
+        } else {
+            Err(Error::Url(url.split("://").next().unwrap_or_default().to_owned()))
+        }
+    }
+
+    /// A pool for reads outside a transaction.
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// Which dialect it speaks.
+    pub fn backend(&self) -> DatabaseBackend {
+        self.reader.get_database_backend()
+    }
+
+    /// Begins a transaction that writes. Dropped without [`Tx::commit`] it leaves no trace.
+    pub async fn begin(&self) -> Result<Tx, DbErr> {
+        match &self.writer {
+            Writer::Group(writer) => Ok(Tx(Inner::Group(writer.begin().await?))),
+            Writer::Pool => {
+                let mut tries = 0;
+                loop {
+                    match self.reader.begin().await {
+                        Err(error) if tries < DEAD_CONNECTIONS && is_broken(&error) => tries += 1,
+                        outcome => return outcome.map(|tx| Tx(Inner::Pool(tx))),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A transaction that writes.
+#[derive(Debug)]
+pub struct Tx(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Pool(DatabaseTransaction),
+    Group(group::Turn),
+}
+
+impl Tx {
+    /// Makes everything done in it true and durable, or answers why it isn't.
+    pub async fn commit(self) -> Result<(), DbErr> {
+        match self.0 {
+            Inner::Pool(tx) => tx.commit().await,
+            Inner::Group(turn) => turn.commit().await,
+        }
+    }
+}
+
+impl Deref for Tx {
+    type Target = DatabaseTransaction;
+
+    fn deref(&self) -> &DatabaseTransaction {
+        match &self.0 {
+            Inner::Pool(tx) => tx,
+            Inner::Group(turn) => turn.transaction(),
+        }
+    }
+}
+
+/// Milliseconds since 1970-01-01 UTC by the store's own clock.
+pub async fn store_now_ms(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    let sql = match db.get_database_backend() {
+        DatabaseBackend::Postgres => {
+            "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now"
+        }
+        _ => "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now",
+    };
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let row = db.query_one_raw(statement).await?;
+    row.ok_or_else(|| DbErr::RecordNotFound("the clock".into()))?.try_get("", "now")
+}
+
+/// Whether the store (not the statement) is at fault, so that trying later makes sense.
+pub fn is_away(error: &DbErr) -> bool {
+    if is_broken(error) || matches!(error, DbErr::ConnectionAcquire(_)) {
+        return true;
+    }
+    // 57P03: the server is starting up; 57P01/57P02: it is shutting down; 53300: connections full.
+    let text = error.to_string();
+    ["57P01", "57P02", "57P03", "53300", "starting up", "shutting down", "pool timed out"]
+        .iter()
+        .any(|sign| text.contains(sign))
+}
+
+fn is_broken(error: &DbErr) -> bool {
+    match error {
+        DbErr::Conn(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+            let text = format!("{cause}");
+            text.contains("communicating with database")
+                || text.contains("terminating connection")
+                || text.contains("57P0")
+        }
+        _ => false,
+    }
+}
+
+fn sqlite_file(directory: &str, service: &str) -> Result<PathBuf, DbErr> {
+    std::fs::create_dir_all(directory)
+        .map_err(|error| DbErr::Custom(format!("{directory} can't be made: {error}")))?;
+    Ok(Path::new(directory).join(format!("{service}.db")))
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the place that connects")]
+async fn connect(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    sea_orm::Database::connect(options).await
+}
+
+fn sqlite(file: &Path, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", file.display()));
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .sqlx_logging(false)
+        .test_before_acquire(false)
+        .acquire_timeout(Duration::from_secs(30))
+        .map_sqlx_sqlite_opts(|options| {
+            options
+                .pragma("journal_mode", "WAL")
+                .pragma("synchronous", "FULL")
+                .pragma("busy_timeout", "10000")
+                .pragma("foreign_keys", "ON")
+                .pragma("cache_size", "-1024")
+                .pragma("journal_size_limit", "16777216")
+        });
+    options
+}
+
+fn postgres(url: &str, service: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .sqlx_logging(false)
+        .test_before_acquire(false)
+        .connect_timeout(Duration::from_secs(5))
+        .acquire_timeout(Duration::from_secs(10))
+        .set_schema_search_path(schema(service));
+    options
+}
+
+fn schema(service: &str) -> String {
+    service.replace('-', "_")
+}
+
+/// Two processes that start at once migrate one after the other.
+async fn migrate_under_lock<M: MigratorTrait>(
+    connection: &DatabaseConnection,
+    service: &str,
+) -> Result<(), Error> {
+    let name = schema(service);
+    let make = format!(
+        "SELECT pg_advisory_lock(hashtext('penstock-{name}')); CREATE SCHEMA IF NOT EXISTS {name}"
+    );
+    connection
+        .execute_unprepared(&make)
+        .await
+        .map_err(|source| Error::Store { service: service.into(), source })?;
+    migrate::<M>(connection, service).await
+}
+
+async fn migrate<M: MigratorTrait>(
+    connection: &DatabaseConnection,
+    service: &str,
+) -> Result<(), Error> {
+    M::up(connection, None).await.map_err(|error| {
+        if error.to_string().contains("is missing, this migration has been applied") {
+            Error::Newer { service: service.into(), detail: error.to_string() }
+        } else {
+            Error::Store { service: service.into(), source: error }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;
