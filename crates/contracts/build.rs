@@ -14,8 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes = set.encode_to_vec();
     std::fs::write(out.join("descriptors.bin"), &bytes)?;
 
-    tonic_prost_build::configure()
-        .compile_fds(set)?;
+    tonic_prost_build::configure().compile_fds(set)?;
     pbjson_build::Builder::new()
         .register_descriptors(&bytes)?
         .ignore_unknown_fields()
@@ -30,7 +29,10 @@ fn protos(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
         let path = entry?.path();
         if path.is_dir() {
             found.extend(protos(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "proto") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "proto")
+        {
             found.push(path);
         }
     }

@@ -81,7 +81,10 @@ ids! {
 
 /// Whether `text` could be an id: 24 lowercase hex digits.
 pub fn is_object_id(text: &str) -> bool {
-    text.len() == 24 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == 24
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn malformed(text: &str) -> Malformed {
@@ -116,7 +119,12 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "5f5e10", "5F5E100000000000000000AA", "5f5e1000000000000000000g"] {
+        for text in [
+            "",
+            "5f5e10",
+            "5F5E100000000000000000AA",
+            "5f5e1000000000000000000g",
+        ] {
             assert!(text.parse::<PipelineId>().is_err(), "{text}");
         }
     }

@@ -102,13 +102,20 @@ messages! {
 impl RunState {
     /// Whether a run in this state stays in it for ever.
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Warned | Self::Failed | Self::Cancelled)
+        matches!(
+            self,
+            Self::Succeeded | Self::Warned | Self::Failed | Self::Cancelled
+        )
     }
 }
 
 impl Actor {
     /// Penstock itself.
     pub fn system() -> Self {
-        Self { user_id: "system".into(), name: "Penstock".into(), token_id: String::new() }
+        Self {
+            user_id: "system".into(),
+            name: "Penstock".into(),
+            token_id: String::new(),
+        }
     }
 }

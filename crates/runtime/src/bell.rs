@@ -152,7 +152,7 @@ mod tests {
         let (tasks, bell, rounds) = (Tasks::new(), Bell::new(), Arc::new(AtomicU32::new(0)));
         let done = Arc::new(Notify::new());
         let (count, seen) = (rounds.clone(), done.clone());
-        tasks.answer("test", &bell, Duration::from_secs(3600), move || {
+        tasks.answer("test", &bell, Duration::from_hours(1), move || {
             let round = count.fetch_add(1, Ordering::SeqCst);
             let seen = seen.clone();
             async move {

@@ -3,9 +3,14 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Milliseconds since 1970-01-01 UTC by this machine's clock.
-#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the clock"
+)]
 pub fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     millis(since)
 }
 

@@ -97,22 +97,36 @@ impl Database {
     }
 
     async fn open_once<M: MigratorTrait>(url: &str, service: &str) -> Result<Self, Error> {
-        let store = |source| Error::Store { service: service.into(), source };
+        let store = |source| Error::Store {
+            service: service.into(),
+            source,
+        };
         if let Some(directory) = url.strip_prefix("sqlite://") {
             let file = sqlite_file(directory, service).map_err(store)?;
             let writer = connect(sqlite(&file, 1)).await.map_err(store)?;
             migrate::<M>(&writer, service).await?;
-            let reader = connect(sqlite(&file, SQLITE_READERS)).await.map_err(store)?;
-            Ok(Self { reader, writer: Writer::Group(group::Writer::new(writer)) })
+            let reader = connect(sqlite(&file, SQLITE_READERS))
+                .await
+                .map_err(store)?;
+            Ok(Self {
+                reader,
+                writer: Writer::Group(group::Writer::new(writer)),
+            })
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let first = connect(postgres(url, service, 1)).await.map_err(store)?;
             migrate_under_lock::<M>(&first, service).await?;
             first.close().await.map_err(store)?;
-            let reader =
-                connect(postgres(url, service, POSTGRES_CONNECTIONS)).await.map_err(store)?;
-            Ok(Self { reader, writer: Writer::Pool })
+            let reader = connect(postgres(url, service, POSTGRES_CONNECTIONS))
+                .await
+                .map_err(store)?;
+            Ok(Self {
+                reader,
+                writer: Writer::Pool,
+            })
         } else {
-            Err(Error::Url(url.split("://").next().unwrap_or_default().to_owned()))
+            Err(Error::Url(
+                url.split("://").next().unwrap_or_default().to_owned(),
+            ))
         }
     }
 
@@ -176,15 +190,15 @@ impl Deref for Tx {
 
 /// Milliseconds since 1970-01-01 UTC by the store's own clock.
 pub async fn store_now_ms(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
-    let sql = match db.get_database_backend() {
-        DatabaseBackend::Postgres => {
-            "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now"
-        }
-        _ => "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now",
+    let sql = if db.get_database_backend() == DatabaseBackend::Postgres {
+        "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now"
+    } else {
+        "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now"
     };
     let statement = Statement::from_string(db.get_database_backend(), sql);
     let row = db.query_one_raw(statement).await?;
-    row.ok_or_else(|| DbErr::RecordNotFound("the clock".into()))?.try_get("", "now")
+    row.ok_or_else(|| DbErr::RecordNotFound("the clock".into()))?
+        .try_get("", "now")
 }
 
 /// Whether the store (not the statement) is at fault, so that trying later makes sense.
@@ -194,22 +208,33 @@ pub fn is_away(error: &DbErr) -> bool {
     }
     // 57P03: the server is starting up; 57P01/57P02: it is shutting down; 53300: connections full.
     let text = error.to_string();
-    ["57P01", "57P02", "57P03", "53300", "starting up", "shutting down", "pool timed out"]
-        .iter()
-        .any(|sign| text.contains(sign))
+    [
+        "57P01",
+        "57P02",
+        "57P03",
+        "53300",
+        "starting up",
+        "shutting down",
+        "pool timed out",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
 }
 
 fn is_broken(error: &DbErr) -> bool {
-    match error {
-        DbErr::Conn(_) => true,
-        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
-            let text = format!("{cause}");
-            text.contains("communicating with database")
-                || text.contains("terminating connection")
-                || text.contains("57P0")
-        }
-        _ => false,
-    }
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) =
+        error
+    else {
+        return matches!(error, DbErr::Conn(_));
+    };
+    let text = cause.to_string();
+    [
+        "communicating with database",
+        "terminating connection",
+        "57P0",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
 }
 
 fn sqlite_file(directory: &str, service: &str) -> Result<PathBuf, DbErr> {
@@ -272,7 +297,10 @@ async fn migrate_under_lock<M: MigratorTrait>(
     connection
         .execute_unprepared(&make)
         .await
-        .map_err(|source| Error::Store { service: service.into(), source })?;
+        .map_err(|source| Error::Store {
+            service: service.into(),
+            source,
+        })?;
     migrate::<M>(connection, service).await
 }
 
@@ -281,10 +309,19 @@ async fn migrate<M: MigratorTrait>(
     service: &str,
 ) -> Result<(), Error> {
     M::up(connection, None).await.map_err(|error| {
-        if error.to_string().contains("is missing, this migration has been applied") {
-            Error::Newer { service: service.into(), detail: error.to_string() }
+        if error
+            .to_string()
+            .contains("is missing, this migration has been applied")
+        {
+            Error::Newer {
+                service: service.into(),
+                detail: error.to_string(),
+            }
         } else {
-            Error::Store { service: service.into(), source: error }
+            Error::Store {
+                service: service.into(),
+                source: error,
+            }
         }
     })
 }

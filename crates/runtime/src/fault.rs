@@ -53,7 +53,10 @@ impl Kind {
     }
 
     /// The kind of an answer's code.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "the other codes are nobody's outcome here")]
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other codes are nobody's outcome here"
+    )]
     pub const fn of_code(code: Code) -> Self {
         match code {
             Code::InvalidArgument | Code::OutOfRange => Self::Invalid,
@@ -140,7 +143,10 @@ mod tests {
     #[test]
     fn an_internal_fault_keeps_its_details_to_itself() {
         let status = status(&DiskFull("/secret/path"));
-        assert_eq!((status.code(), status.message()), (Code::Internal, "internal error"));
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::Internal, "internal error")
+        );
         assert_eq!(reason(&status).as_deref(), Some("DISK_FULL"));
     }
 

@@ -25,4 +25,4 @@ pub use bell::{Bell, Progress, Tasks};
 pub use database::Database;
 pub use fault::{Fault, Kind};
 pub use ready::Readiness;
-
+pub use route::Route;

@@ -42,7 +42,9 @@ pub fn directory(path: &Path) -> Result<DirectoryLock, Error> {
         Err(TryLockError::WouldBlock) => return Err(Error::Held(path.to_owned())),
         Err(TryLockError::Error(error)) => return Err(unusable(error)),
     }
-    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(unusable)?;
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(unusable)?;
     Ok(DirectoryLock { _file: file })
 }
 
@@ -55,7 +57,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = directory(folder.path()).unwrap();
         let refused = directory(folder.path()).unwrap_err();
-        assert!(refused.to_string().contains("in use by another penstock process"), "{refused}");
+        assert!(
+            refused
+                .to_string()
+                .contains("in use by another penstock process"),
+            "{refused}"
+        );
         drop(first);
         directory(folder.path()).unwrap();
     }

@@ -1,1 +1,176 @@
-//! serve.
+//! Listeners: gRPC for peers, HTTP for everyone, and what operators ask of both.
+//!
+//! A gRPC port answers peers only: off loopback it wants a shared key, and a call without it is
+//! refused. `/livez` is the process, `/readyz` its seams, `/metrics` Prometheus' text.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+use subtle::ConstantTimeEq as _;
+use tokio::net::TcpListener;
+use tonic::Status;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tracing::Instrument as _;
+
+use crate::config::Secret;
+use crate::route::PEER_KEY;
+use crate::{Readiness, Tasks, telemetry};
+
+/// Why a port can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The port is another's, or the address isn't this machine's.
+    #[error("can't listen on {address} ({source}): choose another address with {option}")]
+    Listen {
+        /// What was asked for.
+        address: SocketAddr,
+        /// The option that says where to listen.
+        option: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Peers would be unauthenticated on a network.
+    #[error(
+        "gRPC on {0} is reachable from other machines and needs a shared key: set \
+         PENSTOCK_PEER_KEY (32 characters or more) on every service, or listen on 127.0.0.1"
+    )]
+    NoKey(SocketAddr),
+    /// The key is too short to be one.
+    #[error("the peer key is shorter than 32 characters")]
+    ShortKey,
+}
+
+/// Opens a port. `option` is named when it can't be had.
+pub async fn listen(address: SocketAddr, option: &'static str) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Error::Listen {
+            address,
+            option,
+            source,
+        })
+}
+
+/// Whether a gRPC port at `address` may open with this key.
+pub fn check_peer_key(address: SocketAddr, key: &Secret) -> Result<(), Error> {
+    match key.expose().len() {
+        0 if address.ip().is_loopback() => Ok(()),
+        0 => Err(Error::NoKey(address)),
+        length if length < 32 => Err(Error::ShortKey),
+        _ => Ok(()),
+    }
+}
+
+/// Serves gRPC, with health and reflection, until the process drains.
+pub async fn grpc(listener: TcpListener, routes: Routes, key: Secret, tasks: &Tasks) {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health
+        .set_service_status("", tonic_health::ServingStatus::Serving)
+        .await;
+    let draining = tasks.draining().clone();
+    let services = routes
+        .add_service(health_service)
+        .into_axum_router()
+        .layer(from_fn(in_callers_trace))
+        .layer(from_fn_with_state(Arc::new(key), peers_only));
+    let router = tonic::transport::Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .add_routes(Routes::from(services));
+    tasks.spawn(async move {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let outcome = router
+            .serve_with_incoming_shutdown(incoming, draining.cancelled())
+            .await;
+        if let Err(error) = outcome {
+            tracing::error!("the gRPC listener ended: {}", crate::fault::chain(&error));
+        }
+    });
+}
+
+/// Adds reflection of these descriptors.
+pub fn with_reflection(routes: Routes, descriptors: &'static [u8]) -> Routes {
+    match tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(descriptors)
+        .build_v1()
+    {
+        Ok(reflection) => routes.add_service(reflection),
+        Err(error) => {
+            tracing::error!("no gRPC reflection: {error}");
+            routes
+        }
+    }
+}
+
+/// Serves HTTP until the process drains.
+pub fn http(listener: TcpListener, router: Router, tasks: &Tasks) {
+    let draining = tasks.draining().clone();
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tasks.spawn(async move {
+        let _ = axum::serve(listener, service)
+            .with_graceful_shutdown(async move { draining.cancelled().await })
+            .await;
+    });
+}
+
+/// What operators and their tools ask: `/livez`, `/readyz`, `/metrics`.
+pub fn operations(ready: Readiness, metrics: PrometheusHandle) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz).with_state(ready))
+        .route(
+            "/metrics",
+            get(|State(it): State<PrometheusHandle>| async move { it.render() }),
+        )
+        .with_state(metrics)
+}
+
+async fn readyz(State(ready): State<Readiness>) -> impl IntoResponse {
+    let missing = ready.report();
+    let (code, status) = if missing.is_empty() {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    };
+    (
+        code,
+        axum::Json(json!({"status": status, "missing": missing})),
+    )
+}
+
+async fn peers_only(State(key): State<Arc<Secret>>, request: Request, next: Next) -> Response {
+    let shown = request
+        .headers()
+        .get(PEER_KEY)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    if key.is_empty() || bool::from(shown.ct_eq(key.expose().as_bytes())) {
+        return next.run(request).await;
+    }
+    let refusal = Status::unauthenticated("this port answers peers with the shared key only");
+    refusal.into_http::<axum::body::Body>()
+}
+
+async fn in_callers_trace(request: Request, next: Next) -> Response {
+    let span = tracing::info_span!("call", rpc.method = request.uri().path());
+    let parent = request
+        .headers()
+        .get("traceparent")
+        .and_then(|it| it.to_str().ok());
+    telemetry::follow(&span, parent);
+    next.run(request).instrument(span).await
+}

@@ -1,1 +1,160 @@
-//! telemetry.
+//! Logs, traces and metrics of a process.
+//!
+//! Logs go to standard error, as text or JSON lines. Traces go out over OTLP when an endpoint is
+//! configured; their context crosses gRPC and Kafka as a W3C `traceparent`. Metrics are read at
+//! `/metrics` in Prometheus' text format.
+
+use std::collections::HashMap;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use opentelemetry::propagation::TextMapPropagator as _;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use serde::{Deserialize, Serialize};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+/// How a process tells about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What is logged, in the syntax of `tracing`'s filter: `info`, `warn,pipeline=debug`.
+    pub log: String,
+    /// `text` or `json`.
+    pub log_format: LogFormat,
+    /// Where traces go, for instance `http://127.0.0.1:4317` (OTLP over gRPC). Empty: nowhere.
+    pub otlp_endpoint: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            log: "info".into(),
+            log_format: LogFormat::Text,
+            otlp_endpoint: String::new(),
+        }
+    }
+}
+
+/// Why telemetry can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The filter can't be read.
+    #[error(
+        "telemetry.log \"{0}\" is not a filter: write a level such as info or warn,pipeline=debug"
+    )]
+    Filter(String),
+    /// The exporter can't be made.
+    #[error("telemetry.otlp_endpoint \"{0}\" can't be used: {1}")]
+    Endpoint(String, String),
+    /// Another part of the process was first.
+    #[error("telemetry was started twice")]
+    Twice,
+}
+
+/// Telemetry of this process; dropped or [`Telemetry::shutdown`] at its end.
+pub struct Telemetry {
+    provider: Option<SdkTracerProvider>,
+    metrics: PrometheusHandle,
+}
+
+impl Telemetry {
+    /// Starts logging and what is configured beside it. Once a process, inside a runtime.
+    pub fn start(config: &Config) -> Result<Self, Error> {
+        let filter = EnvFilter::try_new(&config.log)
+            .map_err(|_| Error::Filter(config.log.clone()))?
+            .add_directive(
+                "sqlx=warn"
+                    .parse()
+                    .map_err(|_| Error::Filter("sqlx".into()))?,
+            );
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let lines = match config.log_format {
+            LogFormat::Text => lines.with_target(false).boxed(),
+            LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        };
+        let provider = exporter(&config.otlp_endpoint)?;
+        let traces = provider
+            .as_ref()
+            .map(|it| tracing_opentelemetry::layer().with_tracer(it.tracer("penstock")));
+        tracing_subscriber::registry()
+            .with(traces)
+            .with(lines.with_filter(filter))
+            .try_init()
+            .map_err(|_| Error::Twice)?;
+        let metrics = recorder()?;
+        Ok(Self { provider, metrics })
+    }
+
+    /// Reads the metrics.
+    pub fn metrics(&self) -> PrometheusHandle {
+        self.metrics.clone()
+    }
+
+    /// Sends what is still held back. Blocks for up to five seconds; not on a worker thread.
+    pub fn shutdown(self) {
+        if let Some(provider) = self.provider {
+            let _ = provider.shutdown();
+        }
+    }
+}
+
+fn exporter(endpoint: &str) -> Result<Option<SdkTracerProvider>, Error> {
+    if endpoint.is_empty() {
+        return Ok(None);
+    }
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()
+        .map_err(|error| Error::Endpoint(endpoint.into(), error.to_string()))?;
+    let resource = opentelemetry_sdk::Resource::builder()
+        .with_service_name("penstock")
+        .build();
+    let provider = SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource)
+        .build();
+    Ok(Some(provider))
+}
+
+fn recorder() -> Result<PrometheusHandle, Error> {
+    const SECONDS: &[f64] = &[
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+    ];
+    let builder = PrometheusBuilder::new()
+        .set_buckets(SECONDS)
+        .map_err(|_| Error::Twice)?;
+    builder.install_recorder().map_err(|_| Error::Twice)
+}
+
+/// The W3C `traceparent` of the current span, if it is part of a trace.
+pub fn traceparent() -> Option<String> {
+    let mut carrier = HashMap::new();
+    let context = Span::current().context();
+    TraceContextPropagator::new().inject_context(&context, &mut carrier);
+    carrier.remove("traceparent")
+}
+
+/// Makes `span` a part of the trace that `traceparent` names. Malformed ones are ignored.
+pub fn follow(span: &Span, traceparent: Option<&str>) {
+    let Some(parent) = traceparent else { return };
+    let carrier = HashMap::from([("traceparent".to_owned(), parent.to_owned())]);
+    let _ = span.set_parent(TraceContextPropagator::new().extract(&carrier));
+}

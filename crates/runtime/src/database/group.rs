@@ -32,18 +32,29 @@ pub(super) struct Session {
 impl Writer {
     /// A writer over a connection that is nobody else's.
     pub(super) fn new(connection: DatabaseConnection) -> Self {
-        let session = Session { connection, open: None, abandoned: false, waiting: Vec::new() };
+        let session = Session {
+            connection,
+            open: None,
+            abandoned: false,
+            waiting: Vec::new(),
+        };
         Self(Arc::new(Mutex::new(session)))
     }
 
     pub(super) async fn begin(&self) -> Result<Turn, DbErr> {
         let mut session = self.0.clone().lock_owned().await;
         session.enter().await?;
-        Ok(Turn { session, writer: self.clone() })
+        Ok(Turn {
+            session,
+            writer: self.clone(),
+        })
     }
 
     /// Commits in a task of its own: a caller who gives up doesn't take the others' work along.
-    #[allow(clippy::disallowed_methods, reason = "ends with the commit; its waiters hear of it")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "ends with the commit; its waiters hear of it"
+    )]
     fn commit_soon(self) {
         tokio::spawn(async move { self.0.lock().await.commit().await });
     }
@@ -106,7 +117,10 @@ impl Turn {
     /// # Panics
     /// Never: a turn exists only while the transaction is open.
     pub(super) fn transaction(&self) -> &DatabaseTransaction {
-        self.session.open.as_ref().expect("a turn is inside an open transaction")
+        self.session
+            .open
+            .as_ref()
+            .expect("a turn is inside an open transaction")
     }
 
     pub(super) async fn commit(mut self) -> Result<(), DbErr> {

@@ -24,7 +24,10 @@ impl MigrationName for First {
 #[async_trait::async_trait]
 impl MigrationTrait for First {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.get_connection().execute_unprepared("CREATE TABLE note (id INTEGER)").await?;
+        manager
+            .get_connection()
+            .execute_unprepared("CREATE TABLE note (id INTEGER)")
+            .await?;
         Ok(())
     }
 }
@@ -40,19 +43,24 @@ impl MigratorTrait for Older {
 
 async fn open(folder: &Path) -> Database {
     let url = format!("sqlite://{}", folder.display());
-    Database::open::<Migrator>(&url, "notes", &Readiness::new()).await.unwrap()
+    Database::open::<Migrator>(&url, "notes", &Readiness::new())
+        .await
+        .unwrap()
 }
 
 async fn note(database: &Database, id: i32) -> Result<Tx, DbErr> {
     let tx = database.begin().await?;
-    tx.execute_unprepared(&format!("INSERT INTO note VALUES ({id})")).await?;
+    tx.execute_unprepared(&format!("INSERT INTO note VALUES ({id})"))
+        .await?;
     Ok(tx)
 }
 
 async fn notes(database: &Database) -> Vec<i32> {
     let all = Statement::from_string(database.backend(), "SELECT id FROM note ORDER BY id");
     let rows = database.reader().query_all_raw(all).await.unwrap();
-    rows.iter().map(|row| row.try_get("", "id").unwrap()).collect()
+    rows.iter()
+        .map(|row| row.try_get("", "id").unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -73,7 +81,11 @@ async fn transactions_that_wait_together_are_all_kept() {
         let database = database.clone();
         async move {
             let tx = note(&database, id).await?;
-            if id % 10 == 0 { Ok(()) } else { tx.commit().await }
+            if id % 10 == 0 {
+                Ok(())
+            } else {
+                tx.commit().await
+            }
         }
     });
     for outcome in futures::future::join_all(writes).await {
@@ -95,8 +107,10 @@ async fn a_store_of_a_newer_version_is_refused_in_words() {
 
 #[tokio::test]
 async fn an_unknown_scheme_says_what_to_write() {
-    let opened =
-        Database::open::<Migrator>("mysql://x", "notes", &Readiness::new()).await;
+    let opened = Database::open::<Migrator>("mysql://x", "notes", &Readiness::new()).await;
     let message = opened.unwrap_err().to_string();
-    assert!(message.contains("sqlite://<directory> or postgres://"), "{message}");
+    assert!(
+        message.contains("sqlite://<directory> or postgres://"),
+        "{message}"
+    );
 }
