@@ -6,8 +6,9 @@
 use std::fmt;
 use std::path::Path;
 
-use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -42,20 +43,60 @@ pub fn load<C>(file: Option<&Path>, flags: impl Serialize) -> Result<C, Error>
 where
     C: Default + Serialize + DeserializeOwned,
 {
-    let mut layers = Figment::from(Serialized::defaults(C::default()));
+    let defaults = Figment::from(Serialized::defaults(C::default()));
+    let mut layers = defaults.clone();
     if let Some(path) = file {
-        let text = std::fs::read_to_string(path)
+        std::fs::File::open(path)
             .map_err(|error| Error::File(path.display().to_string(), error))?;
-        layers = layers.merge(Toml::string(&text));
+        layers = layers.merge(Toml::file_exact(path));
     }
     let environment = Env::prefixed("PENSTOCK_")
         .filter(|key| !NOT_CONFIGURATION.iter().any(|name| key == name))
         .split("__");
+    for (key, text) in environment.iter() {
+        layers = layers.merge(Variable::new(key.as_str(), text, &defaults));
+    }
     layers
-        .merge(environment)
         .merge(Serialized::globals(flags))
         .extract()
         .map_err(|errors| Error::Wrong(sentences(errors)))
+}
+
+/// One variable of the environment, as a layer. Where the default is text it stays text, whatever
+/// it looks like: a key of 32 digits is no number.
+struct Variable {
+    key: String,
+    value: Value,
+}
+
+impl Variable {
+    fn new(key: &str, text: String, defaults: &Figment) -> Self {
+        let is_text = matches!(defaults.find_value(key), Ok(Value::String(..)));
+        let value = if is_text {
+            Value::from(text)
+        } else {
+            text.parse().unwrap_or_else(|never| match never {})
+        };
+        Self {
+            key: key.to_owned(),
+            value,
+        }
+    }
+}
+
+impl Provider for Variable {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("the environment").interpolater(|_, keys| {
+            let name = keys.join("__").to_uppercase();
+            format!("PENSTOCK_{name}")
+        })
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let nested = figment::util::nest(&self.key, self.value.clone());
+        let dict = nested.into_dict().unwrap_or_default();
+        Ok(Profile::Default.collect(dict))
+    }
 }
 
 fn sentences(errors: figment::Error) -> String {
@@ -153,6 +194,37 @@ mod tests {
             let file = file(text);
             let wrong = load::<Whole>(Some(file.path()), serde_json::json!({})).unwrap_err();
             assert!(wrong.to_string().contains(named), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_variable_is_text_where_text_is_due() {
+        let defaults = Figment::from(Serialized::defaults(Whole::default()));
+        let variables = [("executor.key", "0123456789"), ("executor.slots", "7")];
+        let layers = variables.iter().fold(defaults.clone(), |layers, it| {
+            layers.merge(Variable::new(it.0, it.1.to_owned(), &defaults))
+        });
+        let whole: Whole = layers.extract().unwrap();
+        assert_eq!(
+            (whole.executor.key.expose(), whole.executor.slots),
+            ("0123456789", 7)
+        );
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named() {
+        let defaults = Figment::from(Serialized::defaults(Whole::default()));
+        for (key, named) in [
+            ("executor.slots", "PENSTOCK_EXECUTOR__SLOTS"),
+            ("executor.slotz", "PENSTOCK_EXECUTOR__SLOTZ"),
+        ] {
+            let layers = defaults.clone();
+            let wrong = layers
+                .merge(Variable::new(key, "many".to_owned(), &defaults))
+                .extract::<Whole>()
+                .unwrap_err();
+            let said = sentences(wrong);
+            assert!(said.contains(named), "{said}");
         }
     }
 

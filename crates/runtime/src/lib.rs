@@ -3,6 +3,7 @@
 //! - [`config`]: layers of configuration, with unknown keys refused and secrets hidden.
 //! - [`database`]: `sqlite://` and `postgres://` behind one type, with migrations and group commit.
 //! - [`route`]: calls to a peer, in this process or behind a socket, under one type.
+//! - [`front`]: the HTTP port of a process, open before its services are.
 //! - [`serve`]: listeners for gRPC and HTTP, health, reflection, readiness and draining.
 //! - [`bell`]: supervised loops that look again when rung, and every so often anyway.
 //! - [`fault`]: what can go wrong, as its caller needs to know it.
@@ -15,6 +16,7 @@ pub mod clock;
 pub mod config;
 pub mod database;
 pub mod fault;
+pub mod front;
 pub mod lock;
 pub mod ready;
 pub mod route;

@@ -17,7 +17,7 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
@@ -60,6 +60,25 @@ pub async fn listen(address: SocketAddr, option: &'static str) -> Result<TcpList
             option,
             source,
         })
+}
+
+/// Reserves a port without opening it: callers are refused at once until it listens.
+pub fn reserve(address: SocketAddr, option: &'static str) -> Result<TcpSocket, Error> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    };
+    let reserved = socket.and_then(|socket| {
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(socket)
+    });
+    reserved.map_err(|source| Error::Listen {
+        address,
+        option,
+        source,
+    })
 }
 
 /// Whether a gRPC port at `address` may open with this key.

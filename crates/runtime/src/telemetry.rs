@@ -5,6 +5,7 @@
 //! `/metrics` in Prometheus' text format.
 
 use std::collections::HashMap;
+use std::io::IsTerminal as _;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use opentelemetry::propagation::TextMapPropagator as _;
@@ -84,7 +85,10 @@ impl Telemetry {
                     .parse()
                     .map_err(|_| Error::Filter("sqlx".into()))?,
             );
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let colours = std::io::stderr().is_terminal();
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(colours);
         let lines = match config.log_format {
             LogFormat::Text => lines.with_target(false).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
