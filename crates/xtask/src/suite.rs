@@ -1,0 +1,108 @@
+//! `cargo xtask test`: everything that says whether the workspace is sound, the cheap before the
+//! dear.
+//!
+//! All tests run twice: on the embedded stores and bus, and on a real PostgreSQL and a real Apache
+//! Kafka. The second time they find these by `TEST_POSTGRES`, `TEST_KAFKA` (URLs) and
+//! `TEST_SERVICES` (the directory for [`Services::at`]); `TEST_ALL` asks for the long stories too.
+//! Test targets are always chosen from the whole workspace, so that every step uses the same
+//! features and nothing is compiled twice.
+
+use std::process::{Command, Stdio};
+
+use crate::services::Services;
+use crate::step::Steps;
+use crate::{lint, tools};
+
+/// Runs all checks and all tests, with `all` the long stories too; answers whether everything
+/// passed.
+pub fn run(all: bool) -> anyhow::Result<bool> {
+    let mut steps = Steps::default();
+    if sound(&mut steps) {
+        embedded(&mut steps, all);
+        spread(&mut steps, all);
+    }
+    Ok(steps.summary())
+}
+
+/// What can be said without running the product; the first failure ends it.
+fn sound(steps: &mut Steps) -> bool {
+    steps.deed("tools", tools::provide)
+        && lint::checks(steps)
+        && docs(steps)
+        && deny(steps)
+        && steps.command(
+            "build",
+            crate::cargo("build").args(["--workspace", "--bins", "--tests"]),
+        )
+}
+
+fn docs(steps: &mut Steps) -> bool {
+    let mut doc = crate::cargo("doc");
+    doc.args(["--workspace", "--no-deps", "--quiet"])
+        .env("RUSTDOCFLAGS", "-D warnings");
+    steps.command("docs", &mut doc)
+}
+
+/// Licences, sources and known holes of what we depend on, as far as the means are there.
+fn deny(steps: &mut Steps) -> bool {
+    const NAME: &str = "licences and sources";
+    const ADVISORIES: &str = "advisories";
+    if tools::program("cargo-deny").is_none() {
+        steps.skip(NAME, "cargo-deny is not installed");
+        steps.skip(ADVISORIES, "cargo-deny is not installed");
+        return true;
+    }
+    let passed = steps.command(
+        NAME,
+        crate::cargo("deny").args(["check", "bans", "licenses", "sources"]),
+    );
+    let mut fetch = crate::cargo("deny");
+    let fetched = fetch
+        .args(["fetch", "db"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !fetched.is_ok_and(|status| status.success()) {
+        steps.skip(ADVISORIES, "the advisory database can't be reached");
+        return passed;
+    }
+    passed
+        && steps.command(
+            ADVISORIES,
+            crate::cargo("deny").args(["check", "advisories"]),
+        )
+}
+
+fn embedded(steps: &mut Steps, all: bool) {
+    steps.command("tests, embedded", &mut tests(all));
+}
+
+fn spread(steps: &mut Steps, all: bool) {
+    let services = Services::of_the_tests();
+    let mut urls = None;
+    let up = || services.up().map(|answered| urls = Some(answered));
+    steps.deed("services up", up);
+    if let Some(urls) = urls {
+        let mut command = tests(all);
+        command.args(["--lib", "--bins", "--tests"]);
+        command
+            .env("TEST_POSTGRES", urls.postgres)
+            .env("TEST_KAFKA", urls.kafka);
+        command.env("TEST_SERVICES", services.dir());
+        steps.command("tests, PostgreSQL and Kafka", &mut command);
+    }
+    steps.deed("services down", || services.down());
+}
+
+/// All tests of the workspace, whichever fail.
+fn tests(all: bool) -> Command {
+    let mut command = crate::cargo("test");
+    command.args(["--workspace", "--no-fail-fast"]);
+    for name in ["TEST_POSTGRES", "TEST_KAFKA", "TEST_SERVICES", "TEST_ALL"] {
+        command.env_remove(name);
+    }
+    if all {
+        command.env("TEST_ALL", "1");
+    }
+    command
+}
