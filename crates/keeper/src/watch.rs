@@ -1,0 +1,205 @@
+//! The keeper at work: one loop over what the executor says, who has ended, and the time.
+
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions, WaitStatus, getpid, getsid, wait};
+use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+
+use crate::channel::Channel;
+use crate::course::{Course, Due};
+use crate::message::{Answer, Spec};
+use crate::{family, monotonic_ns, spawn};
+
+/// How many of the ended are reaped before the rest of the loop has its turn.
+const REAPED_AT_ONCE: usize = 1024;
+
+/// Does all there is to do for one step's process.
+pub(crate) fn keep() -> ExitCode {
+    let mut channel = Channel::over_stdin();
+    match stand_apart().and_then(|()| signals()) {
+        Ok(signals) => attend(channel, signals),
+        Err(error) => {
+            await_line(&mut channel);
+            let reason = format!("the step's keeper could not set itself up: {error}");
+            channel.say(&[Answer::Failed(reason), Answer::Gone]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Leaves everything of the executor behind but the three standard files, and adopts all orphans
+/// to come.
+fn stand_apart() -> io::Result<()> {
+    close_inherited_files();
+    let _ = rustix::thread::set_name(c"penstock-keeper");
+    // A signal to the executor's group must not end the keeper. Who starts it by hand may have
+    // made it a leader already, which is as good if it leads the session as well.
+    if let Err(error) = rustix::process::setsid()
+        && getsid(None) != Ok(getpid())
+    {
+        return Err(error.into());
+    }
+    Ok(rustix::process::set_child_subreaper(Some(getpid()))?)
+}
+
+/// Closes what whoever started us had open and didn't mark as its own.
+fn close_inherited_files() {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
+        return;
+    };
+    let open: Vec<i32> = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for file in open.into_iter().filter(|&file| file > 2) {
+        let _ = nix::unistd::close(file);
+    }
+}
+
+/// A socket that becomes readable when a child has ended.
+///
+/// Signals that would end the keeper go there too and so do nothing: who ends a step is the
+/// executor. They are caught and not ignored, because what is ignored stays so in the child.
+fn signals() -> io::Result<UnixStream> {
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    for signal in [
+        SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2,
+    ] {
+        signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
+    }
+    Ok(ours)
+}
+
+/// Waits for the specification and sees its process through to the end.
+fn attend(mut channel: Channel, signals: UnixStream) -> ExitCode {
+    let Some(line) = await_line(&mut channel) else {
+        return ExitCode::FAILURE;
+    };
+    let started = Spec::from_line(&line)
+        .map_err(|error| format!("the step's specification is malformed: {error}"))
+        .and_then(|spec| Ok((spawn::spawn(&spec)?, spec)));
+    match started {
+        Err(reason) => channel.say(&[Answer::Failed(reason), Answer::Gone]),
+        Ok((main, spec)) => {
+            channel.say(&[Answer::Started(main.as_raw_pid().unsigned_abs())]);
+            let _ = let_go_of_output();
+            let grace = Duration::from_millis(spec.grace_ms);
+            let course = Course::new(grace, spec.deadline_ns, monotonic_ns());
+            Watch {
+                channel,
+                signals,
+                course,
+                main: Some(main),
+            }
+            .run();
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn await_line(channel: &mut Channel) -> Option<Vec<u8>> {
+    loop {
+        channel.hear();
+        if let Some(line) = channel.line() {
+            return Some(line);
+        }
+        let socket = channel.socket()?;
+        let _ = poll(&mut [PollFd::new(&socket, PollFlags::IN)], None);
+    }
+}
+
+/// Gives up the step's pipes, so that they end with the last process of the step.
+fn let_go_of_output() -> io::Result<()> {
+    let null = std::fs::File::options().write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(())
+}
+
+struct Watch {
+    channel: Channel,
+    signals: UnixStream,
+    course: Course,
+    /// The main process, until it is reaped.
+    main: Option<Pid>,
+}
+
+impl Watch {
+    fn run(&mut self) {
+        while self.reap() {
+            self.hear();
+            match self.course.due(monotonic_ns()) {
+                Due::Terminate => family::terminate(self.main),
+                Due::KillGroup => family::kill_group(self.main),
+                Due::KillAll => family::kill_all(self.main),
+                Due::Nothing(until) => self.rest(until),
+            }
+        }
+    }
+
+    /// Reaps who has ended and says whether anybody is left.
+    ///
+    /// All descendants hang on a child of ours, dead or alive, so without children there are none.
+    fn reap(&mut self) -> bool {
+        let mut answers = Vec::new();
+        let mut is_anybody_left = true;
+        for _ in 0..REAPED_AT_ONCE {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) if Some(pid) == self.main => {
+                    self.main = None;
+                    self.course.main_ended(monotonic_ns());
+                    answers.extend(ending(status));
+                }
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => break,
+                Err(_) => {
+                    is_anybody_left = false;
+                    answers.push(Answer::Gone);
+                    break;
+                }
+            }
+        }
+        if !answers.is_empty() {
+            self.channel.say(&answers);
+        }
+        is_anybody_left
+    }
+
+    fn hear(&mut self) {
+        self.channel.hear();
+        while let Some(order) = self.channel.order() {
+            self.course.obey(order, monotonic_ns());
+        }
+        if !self.channel.is_open() {
+            self.course.executor_gone(monotonic_ns());
+        }
+    }
+
+    /// Waits for something to happen, until a time of the monotonic clock at the latest.
+    fn rest(&mut self, until: u64) {
+        let left = Duration::from_nanos(until.saturating_sub(monotonic_ns()));
+        let timeout = Timespec::try_from(left).ok();
+        let socket = self.channel.socket();
+        let mut files = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        files.extend(
+            socket
+                .as_ref()
+                .map(|socket| PollFd::new(socket, PollFlags::IN)),
+        );
+        let _ = poll(&mut files, timeout.as_ref());
+        while (&self.signals)
+            .read(&mut [0; 64])
+            .is_ok_and(|length| length > 0)
+        {}
+    }
+}
+
+fn ending(status: WaitStatus) -> Option<Answer> {
+    let exited = status.exit_status().map(Answer::Exited);
+    exited.or_else(|| status.terminating_signal().map(Answer::Signalled))
+}
