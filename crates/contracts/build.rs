@@ -5,6 +5,14 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
+/// Messages with secret values: `src/hidden.rs` says what is shown of them.
+const CARRIERS_OF_SECRETS: [&str; 4] = [
+    ".penstock.registry.v1.AuthenticateRequest",
+    ".penstock.registry.v1.PutSecretRequest",
+    ".penstock.registry.v1.RevealSecretsResponse",
+    ".penstock.pipeline.v1.Grant",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
     println!("cargo:rerun-if-changed={}", root.display());
@@ -14,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes = set.encode_to_vec();
     std::fs::write(out.join("descriptors.bin"), &bytes)?;
 
-    tonic_prost_build::configure().compile_fds(set)?;
+    tonic_prost_build::configure().skip_debug(CARRIERS_OF_SECRETS).compile_fds(set)?;
     pbjson_build::Builder::new()
         .register_descriptors(&bytes)?
         .ignore_unknown_fields()

@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** this crate knows none of ours and does no I/O.
 
+mod hidden;
 pub mod id;
 pub mod message;
 
