@@ -22,7 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes = set.encode_to_vec();
     std::fs::write(out.join("descriptors.bin"), &bytes)?;
 
-    tonic_prost_build::configure().skip_debug(CARRIERS_OF_SECRETS).compile_fds(set)?;
+    tonic_prost_build::configure()
+        .skip_debug(CARRIERS_OF_SECRETS)
+        .compile_fds(set)?;
     pbjson_build::Builder::new()
         .register_descriptors(&bytes)?
         .ignore_unknown_fields()

@@ -11,7 +11,9 @@ const HIDDEN: &str = "(hidden)";
 
 impl fmt::Debug for AuthenticateRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthenticateRequest").field("token", &HIDDEN).finish()
+        f.debug_struct("AuthenticateRequest")
+            .field("token", &HIDDEN)
+            .finish()
     }
 }
 
@@ -52,13 +54,33 @@ mod tests {
         let value = b"hunter2".to_vec();
         let values = || [("PASSWORD".to_owned(), value.clone())].into();
         let shown = [
-            format!("{:?}", AuthenticateRequest { token: "hunter2".into() }),
-            format!("{:?}", PutSecretRequest { value: value.clone(), ..Default::default() }),
+            format!(
+                "{:?}",
+                AuthenticateRequest {
+                    token: "hunter2".into()
+                }
+            ),
+            format!(
+                "{:?}",
+                PutSecretRequest {
+                    value: value.clone(),
+                    ..Default::default()
+                }
+            ),
             format!("{:?}", RevealSecretsResponse { values: values() }),
-            format!("{:?}", Grant { secrets: values(), ..Default::default() }),
+            format!(
+                "{:?}",
+                Grant {
+                    secrets: values(),
+                    ..Default::default()
+                }
+            ),
         ]
         .join("\n");
-        assert!(!shown.contains("hunter2") && !shown.contains("104, 117"), "{shown}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("104, 117"),
+            "{shown}"
+        );
         assert!(shown.contains("PASSWORD"));
     }
 }
