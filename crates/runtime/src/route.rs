@@ -5,6 +5,7 @@
 //! kinds are levelled here: one deadline for both, and a task for each local call, so that a panic
 //! fails the call and not its caller.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ use tracing::Instrument as _;
 use crate::config::Secret;
 use crate::telemetry;
 
-/// A way to call a peer's services.
-pub type Route = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+/// A way to call a peer's services. What fails on the way is an answer too: a gRPC status.
+pub type Route = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 /// How long a call may take to begin its answer.
 pub const LIMIT: Duration = Duration::from_secs(15);
