@@ -1,0 +1,137 @@
+//! The kinds of steps, one file each: what may be written for it, what is at fault in it, and what an executor is to do.
+//!
+//! A kind is data. It turns into an [`Invocation`] once its expressions have their values; executors carry that out.
+
+pub mod command;
+pub mod http;
+pub mod run;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::cursor::Cursor;
+use crate::expression::{self, Context};
+use crate::reader::Reading;
+
+pub(crate) use command::MAX_ARGUMENT;
+pub use command::{Command, Process};
+pub use http::{Body, Expect, Http, Request, StatusRange};
+pub use run::Run;
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// A shell script.
+    Run(Run),
+    /// A program and its arguments.
+    Command(Command),
+    /// An HTTP request.
+    Http(Http),
+}
+
+/// What an executor is to do for one try of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Invocation {
+    /// Start a process in the workspace and judge its exit code.
+    Process(Process),
+    /// Send a request and judge the answer's status.
+    Http(Request),
+}
+
+/// Why a step can't be tried: its try fails with this.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// An expression has no value.
+    #[error("{place}: {source}")]
+    Expression {
+        /// Which part of the step.
+        place: String,
+        /// What is wrong with it.
+        source: expression::Error,
+    },
+    /// More than the system hands to a process.
+    #[error("{0} is longer than 131071 bytes, more than a process can be given; pass it in a file")]
+    TooLong(String),
+    /// Arguments and environment together are more than the system hands to a process.
+    #[error("arguments and environment have more than 1 MiB together; pass some of it in a file")]
+    TooMuch,
+    /// Not an address of a web server.
+    #[error("url: {0}")]
+    Url(String),
+    /// A value that would end the header.
+    #[error("headers.{0}: a header can't hold line breaks or other control characters")]
+    Header(String),
+}
+
+impl Error {
+    fn in_place(place: impl Into<String>) -> impl FnOnce(expression::Error) -> Self {
+        let place = place.into();
+        move |source| Self::Expression { place, source }
+    }
+}
+
+impl Kind {
+    /// The key under which it is written.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Run(_) => run::KEY,
+            Self::Command(_) => command::KEY,
+            Self::Http(_) => http::KEY,
+        }
+    }
+
+    /// Whether it starts a process, which has an environment.
+    pub fn is_process(&self) -> bool {
+        match self {
+            Self::Run(_) | Self::Command(_) => true,
+            Self::Http(_) => false,
+        }
+    }
+
+    /// What an executor is to do, now that expressions have values.
+    pub fn invocation(
+        &self,
+        env: &BTreeMap<String, String>,
+        context: &Context<'_>,
+    ) -> Result<Invocation, Error> {
+        match self {
+            Self::Run(run) => Process::new(run.argv(), env, context).map(Invocation::Process),
+            Self::Command(command) => {
+                Process::new(command.argv(context)?, env, context).map(Invocation::Process)
+            }
+            Self::Http(http) => http.request(context).map(Invocation::Http),
+        }
+    }
+}
+
+/// A kind as the reader and the schema know it.
+pub(crate) struct Entry {
+    pub(crate) key: &'static str,
+    pub(crate) read: fn(&mut Reading, &Cursor<'_>, &BTreeMap<String, String>) -> Option<Kind>,
+    pub(crate) schema: fn() -> Value,
+}
+
+/// Every kind that can be used.
+pub(crate) const CATALOG: [Entry; 3] = [
+    Entry {
+        key: run::KEY,
+        read: run::read,
+        schema: run::schema,
+    },
+    Entry {
+        key: command::KEY,
+        read: command::read,
+        schema: command::schema,
+    },
+    Entry {
+        key: http::KEY,
+        read: http::read,
+        schema: http::schema,
+    },
+];
+
+/// Kinds that have their names already and can't be used yet.
+pub(crate) const LATER: [&str; 4] = ["approval", "pipeline", "tool", "plugin"];

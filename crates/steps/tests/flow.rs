@@ -1,0 +1,595 @@
+//! The scheduling rules: tables of situations, and any order of reports on any plan.
+
+use proptest::prelude::*;
+use steps::flow::{Next, Outcome, Phase, Progress, StepState, next, outcome};
+use steps::plan::{Plan, Step};
+use steps::{Definition, Kind, kinds::Run};
+
+use StepState::{Cancelled, Failed, Pending, Retrying, Running, Skipped, Succeeded, Warned};
+
+const NOW_MS: i64 = 1_000_000;
+const LATER: StepState = Retrying { due_ms: NOW_MS + 1 };
+const DUE: StepState = Retrying { due_ms: NOW_MS };
+
+fn plan(steps: &str) -> Plan {
+    Plan::of(&Definition::from_source(&format!("{{name: x, steps: [{steps}]}}")).unwrap())
+}
+
+fn progress(states: &[StepState]) -> Vec<Progress> {
+    let tries = |state| u32::from(!matches!(state, Pending | Skipped));
+    states
+        .iter()
+        .map(|state| Progress {
+            state: *state,
+            tries: tries(*state),
+            failures: 0,
+        })
+        .collect()
+}
+
+fn answer(plan: &Plan, states: &[StepState], phase: Phase) -> Next {
+    next(plan, &progress(states), phase, NOW_MS)
+}
+
+fn starts(start: &[usize]) -> Next {
+    Next {
+        start: start.to_vec(),
+        ..Next::default()
+    }
+}
+
+/// a, then b and c at the same time, then d; y and z clean up one after the other.
+fn diamond() -> Plan {
+    plan(
+        "{id: a, run: x, needs: []}, {id: b, run: x, needs: [a]}, {id: c, run: x, needs: [a]}, \
+         {id: d, run: x, needs: [b, c]}, {id: y, run: x, always: true}, {id: z, run: x, always: true}",
+    )
+}
+
+#[test]
+fn steps_start_once_their_needs_have_ended_well() {
+    let plan = diamond();
+    for (states, expected) in [
+        ([Pending; 6], starts(&[0])),
+        (
+            [Running, Pending, Pending, Pending, Pending, Pending],
+            starts(&[]),
+        ),
+        (
+            [Warned, Pending, Pending, Pending, Pending, Pending],
+            starts(&[1, 2]),
+        ),
+        (
+            [Succeeded, Running, Succeeded, Pending, Pending, Pending],
+            starts(&[]),
+        ),
+        (
+            [Succeeded, Succeeded, Succeeded, Pending, Pending, Pending],
+            starts(&[3]),
+        ),
+        (
+            [Succeeded, Succeeded, Succeeded, Running, Pending, Pending],
+            starts(&[]),
+        ),
+        (
+            [Succeeded, Succeeded, Succeeded, Succeeded, Pending, Pending],
+            starts(&[4]),
+        ),
+        (
+            [Succeeded, Succeeded, Succeeded, Succeeded, Failed, Pending],
+            starts(&[5]),
+        ),
+    ] {
+        assert_eq!(
+            answer(&plan, &states, Phase::Normal),
+            expected,
+            "{states:?}"
+        );
+    }
+    let ended = answer(&plan, &[Succeeded; 6], Phase::Normal);
+    assert_eq!(
+        ended,
+        Next {
+            done: true,
+            ..Next::default()
+        }
+    );
+}
+
+#[test]
+fn after_a_failure_what_runs_may_finish_and_then_finalizers_run() {
+    let plan = diamond();
+    for phase in [Phase::Normal, Phase::Failing] {
+        let failed = answer(
+            &plan,
+            &[Succeeded, Failed, Running, Pending, Pending, Pending],
+            phase,
+        );
+        assert_eq!(
+            failed,
+            Next {
+                skip: vec![3],
+                ..Next::default()
+            }
+        );
+        let finished = answer(
+            &plan,
+            &[Succeeded, Failed, Succeeded, Skipped, Pending, Pending],
+            phase,
+        );
+        assert_eq!(finished, starts(&[4]));
+        let at_once = answer(
+            &plan,
+            &[Succeeded, Failed, Failed, Pending, Pending, Pending],
+            phase,
+        );
+        assert_eq!(
+            at_once,
+            Next {
+                start: vec![4],
+                skip: vec![3],
+                ..Next::default()
+            }
+        );
+    }
+}
+
+#[test]
+fn a_stop_leaves_finalizers_and_a_kill_leaves_nothing() {
+    let plan = diamond();
+    let states = [Succeeded, Running, LATER, Pending, Pending, Pending];
+    let stopping = Next {
+        skip: vec![3],
+        abandon: vec![2],
+        ..Next::default()
+    };
+    assert_eq!(answer(&plan, &states, Phase::Stopping), stopping);
+    let killing = Next {
+        skip: vec![3, 4, 5],
+        abandon: vec![2],
+        ..Next::default()
+    };
+    assert_eq!(answer(&plan, &states, Phase::Killing), killing);
+
+    let stopped = [Succeeded, Cancelled, Cancelled, Skipped, Pending, Pending];
+    assert_eq!(answer(&plan, &stopped, Phase::Stopping), starts(&[4]));
+    let killed = Next {
+        skip: vec![4, 5],
+        done: true,
+        ..Next::default()
+    };
+    assert_eq!(answer(&plan, &stopped, Phase::Killing), killed);
+    let cut = [Succeeded, Cancelled, Cancelled, Skipped, LATER, Pending];
+    let killed = Next {
+        skip: vec![5],
+        abandon: vec![4],
+        done: true,
+        ..Next::default()
+    };
+    assert_eq!(answer(&plan, &cut, Phase::Killing), killed);
+}
+
+#[test]
+fn a_retry_starts_when_it_is_due_and_only_while_all_is_well() {
+    let plan = diamond();
+    let due = answer(
+        &plan,
+        &[Succeeded, DUE, LATER, Pending, Pending, Pending],
+        Phase::Normal,
+    );
+    assert_eq!(
+        due,
+        Next {
+            start: vec![1],
+            wake_ms: Some(NOW_MS + 1),
+            ..Next::default()
+        }
+    );
+    let failing = answer(
+        &plan,
+        &[Succeeded, DUE, Failed, Pending, Pending, Pending],
+        Phase::Failing,
+    );
+    assert_eq!(
+        failing,
+        Next {
+            start: vec![4],
+            skip: vec![3],
+            abandon: vec![1],
+            ..Next::default()
+        }
+    );
+    let finalizer = [Succeeded, Failed, Succeeded, Skipped, LATER, Pending];
+    let waits = Next {
+        wake_ms: Some(NOW_MS + 1),
+        ..Next::default()
+    };
+    assert_eq!(answer(&plan, &finalizer, Phase::Failing), waits);
+}
+
+#[test]
+fn a_lost_step_that_cannot_run_again_is_not_called_skipped() {
+    let plan = plan("{id: a, run: x}, {id: b, run: x}");
+    let lost = [
+        Progress {
+            tries: 1,
+            ..Progress::default()
+        },
+        Progress::default(),
+    ];
+    assert_eq!(next(&plan, &lost, Phase::Normal, NOW_MS), starts(&[0]));
+    let stopping = Next {
+        skip: vec![1],
+        abandon: vec![0],
+        done: true,
+        ..Next::default()
+    };
+    assert_eq!(next(&plan, &lost, Phase::Stopping, NOW_MS), stopping);
+}
+
+#[test]
+fn steps_that_are_not_enabled_keep_their_place_in_the_order() {
+    let plan = plan(
+        "{id: a, run: x}, {id: b, run: x, enabled: false}, {id: c, run: x, enabled: false}, {id: d, run: x}, \
+         {id: y, run: x, always: true, enabled: false}, {id: z, run: x, always: true}",
+    );
+    assert_eq!(answer(&plan, &[Pending; 6], Phase::Normal), starts(&[0]));
+    let passed = answer(
+        &plan,
+        &[Succeeded, Pending, Pending, Pending, Pending, Pending],
+        Phase::Normal,
+    );
+    assert_eq!(
+        passed,
+        Next {
+            start: vec![3],
+            skip: vec![1, 2],
+            ..Next::default()
+        }
+    );
+    let last = [Succeeded, Skipped, Skipped, Succeeded, Pending, Pending];
+    assert_eq!(
+        answer(&plan, &last, Phase::Normal),
+        Next {
+            start: vec![5],
+            skip: vec![4],
+            ..Next::default()
+        }
+    );
+    let all_off = plan_off();
+    let done = Next {
+        skip: vec![0, 1],
+        done: true,
+        ..Next::default()
+    };
+    assert_eq!(answer(&all_off, &[Pending; 2], Phase::Normal), done);
+    assert_eq!(
+        outcome(&all_off, &progress(&[Skipped; 2]), Phase::Normal),
+        Outcome::Succeeded
+    );
+}
+
+fn plan_off() -> Plan {
+    plan("{id: a, run: x, enabled: false}, {id: z, run: x, always: true, enabled: false}")
+}
+
+#[test]
+fn an_empty_plan_is_done() {
+    let done = Next {
+        done: true,
+        ..Next::default()
+    };
+    for phase in [
+        Phase::Normal,
+        Phase::Failing,
+        Phase::Stopping,
+        Phase::Killing,
+    ] {
+        assert_eq!(answer(&Plan::default(), &[], phase), done);
+    }
+}
+
+#[test]
+fn a_plan_with_a_cycle_ends_all_the_same() {
+    let mut plan = diamond();
+    plan.steps[0].needs = vec![3, 99];
+    let ended = answer(&plan, &[Pending; 6], Phase::Normal);
+    assert_eq!(
+        ended,
+        Next {
+            start: vec![4],
+            skip: vec![0, 1, 2, 3],
+            ..Next::default()
+        }
+    );
+    let states = [Skipped, Skipped, Skipped, Skipped, Succeeded, Succeeded];
+    assert_eq!(
+        outcome(&plan, &progress(&states), Phase::Normal),
+        Outcome::Failed
+    );
+}
+
+#[test]
+fn the_outcome_is_the_worst_that_happened() {
+    let plan = plan("{id: a, run: x}, {id: z, run: x, always: true}");
+    for (states, phase, expected) in [
+        ([Succeeded, Succeeded], Phase::Normal, Outcome::Succeeded),
+        ([Warned, Succeeded], Phase::Normal, Outcome::Warned),
+        ([Succeeded, Warned], Phase::Normal, Outcome::Warned),
+        ([Failed, Succeeded], Phase::Failing, Outcome::Failed),
+        ([Warned, Failed], Phase::Normal, Outcome::Failed),
+        ([Succeeded, Succeeded], Phase::Failing, Outcome::Failed),
+        ([Failed, Succeeded], Phase::Stopping, Outcome::Cancelled),
+        ([Succeeded, Succeeded], Phase::Stopping, Outcome::Cancelled),
+        ([Cancelled, Skipped], Phase::Killing, Outcome::Cancelled),
+    ] {
+        assert_eq!(
+            outcome(&plan, &progress(&states), phase),
+            expected,
+            "{states:?} {phase:?}"
+        );
+    }
+}
+
+#[test]
+fn a_failed_try_is_followed_by_the_next_until_there_is_none() {
+    let plan = plan("{id: a, run: x, retry: {attempts: 3, delay: 2s, jitter: 0}}, {id: b, run: x}");
+    let step = &plan.steps[0];
+    assert_eq!(
+        step.after_failure(1, NOW_MS, 0.3),
+        Retrying {
+            due_ms: NOW_MS + 2000
+        }
+    );
+    assert_eq!(
+        step.after_failure(2, NOW_MS, 0.3),
+        Retrying {
+            due_ms: NOW_MS + 4000
+        }
+    );
+    assert_eq!(step.after_failure(3, NOW_MS, 0.3), Failed);
+    assert_eq!(plan.steps[1].after_failure(1, NOW_MS, 0.3), Failed);
+}
+
+/// A step as it is drawn: whether it is a finalizer, enabled, and which of the earlier ones of its group it needs.
+type Drawn = (bool, bool, u64);
+
+/// A plan without cycles whose steps lie in any order.
+fn any_plan() -> impl Strategy<Value = Plan> {
+    let steps = prop::collection::vec(
+        (
+            prop::bool::weighted(0.3),
+            prop::bool::weighted(0.8),
+            any::<u64>(),
+        ),
+        0..12,
+    );
+    (steps, any::<bool>()).prop_map(|(drawn, reversed)| {
+        let last = drawn.len().saturating_sub(1);
+        let place = |index: usize| if reversed { last - index } else { index };
+        let mut steps: Vec<_> = drawn
+            .iter()
+            .enumerate()
+            .map(|(index, step)| drawn_step(&drawn, index, *step, &place))
+            .collect();
+        if reversed {
+            steps.reverse();
+        }
+        Plan {
+            steps,
+            ..Plan::default()
+        }
+    })
+}
+
+fn drawn_step(
+    drawn: &[Drawn],
+    index: usize,
+    (always, enabled, needs): Drawn,
+    place: &dyn Fn(usize) -> usize,
+) -> Step {
+    let needs = (0..index).filter(|need| needs & (1 << need) != 0 && drawn[*need].0 == always);
+    Step {
+        id: format!("s{index}"),
+        name: String::new(),
+        kind: Kind::Run(Run("x".to_owned())),
+        needs: needs.map(place).collect(),
+        env: [].into(),
+        secrets: [].into(),
+        timeout_ms: 1000,
+        retry: None,
+        on_lost: steps::definition::OnLost::Rerun,
+        always,
+        enabled,
+    }
+}
+
+/// A run as the pipeline service would keep it, with the rules checked at each answer.
+struct World {
+    plan: Plan,
+    steps: Vec<Progress>,
+    phase: Phase,
+    now_ms: i64,
+    finished: Vec<u32>,
+}
+
+impl World {
+    /// Asks, checks the answer and writes it down. Answers whether the run is done.
+    fn ask(&mut self) -> bool {
+        let next = next(&self.plan, &self.steps, self.phase, self.now_ms);
+        for index in &next.start {
+            self.check_start(*index);
+        }
+        let cause = if matches!(self.phase, Phase::Normal | Phase::Failing) {
+            Failed
+        } else {
+            Cancelled
+        };
+        for (indexes, state) in [
+            (&next.start, Running),
+            (&next.skip, Skipped),
+            (&next.abandon, cause),
+        ] {
+            for index in indexes {
+                let step = &mut self.steps[*index];
+                assert!(!step.state.is_final() && step.state != Running);
+                assert_eq!(state == Skipped, step.tries == 0 && state != Running);
+                step.tries += u32::from(state == Running);
+                step.state = state;
+            }
+        }
+        let is_open = self.steps.iter().any(|step| !step.state.is_final());
+        let moves = self.steps.iter().any(|step| step.state == Running) || next.wake_ms.is_some();
+        assert_eq!(
+            next.done, !is_open,
+            "done is reached exactly when nothing is open"
+        );
+        assert!(!is_open || moves, "what is open can go on");
+        let again = steps::flow::next(&self.plan, &self.steps, self.phase, self.now_ms);
+        assert!(
+            again.start.is_empty() && again.skip.is_empty() && again.abandon.is_empty(),
+            "asking twice is harmless"
+        );
+        next.done
+    }
+
+    fn check_start(&self, index: usize) {
+        let step = &self.plan.steps[index];
+        assert!(self.phase != Phase::Killing, "nothing starts in a kill");
+        assert!(step.enabled && matches!(self.steps[index].state, Pending | Retrying { .. }));
+        let state = |need: &usize| self.steps[*need].state;
+        if step.always {
+            assert!(
+                step.needs
+                    .iter()
+                    .all(|need| state(need).is_final() || !self.plan.steps[*need].enabled)
+            );
+        } else {
+            assert_eq!(
+                self.phase,
+                Phase::Normal,
+                "no step starts once the run ends"
+            );
+            let is_well = |need: &usize| {
+                matches!(state(need), Succeeded | Warned) || !self.plan.steps[*need].enabled
+            };
+            assert!(
+                step.needs.iter().all(is_well),
+                "no step starts before its needs"
+            );
+            let failed = |(step, progress): (&Step, &Progress)| {
+                !step.always && matches!(progress.state, Failed | Cancelled)
+            };
+            assert!(!self.plan.steps.iter().zip(&self.steps).any(failed));
+        }
+    }
+
+    /// One thing happens: a report, a stop, a lost executor, or time passes.
+    fn happen(&mut self, event: u8, choice: u8) {
+        let running: Vec<_> = (0..self.steps.len())
+            .filter(|index| self.steps[*index].state == Running)
+            .collect();
+        match event {
+            0 => self.phase = escalated(self.phase, Phase::Stopping),
+            1 if choice % 4 == 0 => self.phase = escalated(self.phase, Phase::Killing),
+            2 => running
+                .iter()
+                .for_each(|index| self.steps[*index].state = Pending),
+            _ if running.is_empty() => self.now_ms += 10,
+            _ => {
+                let index = running[usize::from(choice) % running.len()];
+                self.report(index, event, choice);
+            }
+        }
+    }
+
+    fn report(&mut self, index: usize, event: u8, choice: u8) {
+        let is_stopping = matches!(self.phase, Phase::Stopping | Phase::Killing);
+        let step = &mut self.steps[index];
+        step.state = match event % 5 {
+            0 if is_stopping => Cancelled,
+            0 | 1 => Failed,
+            2 if step.failures < 3 => {
+                step.failures += 1;
+                Retrying {
+                    due_ms: self.now_ms + i64::from(choice % 30),
+                }
+            }
+            3 => Warned,
+            _ => Succeeded,
+        };
+        self.finished[index] += u32::from(step.state.is_final());
+        if step.state == Failed && !self.plan.steps[index].always {
+            self.phase = escalated(self.phase, Phase::Failing);
+        }
+    }
+}
+
+fn escalated(now: Phase, wish: Phase) -> Phase {
+    let rank = |phase| match phase {
+        Phase::Normal => 0,
+        Phase::Failing => 1,
+        Phase::Stopping => 2,
+        Phase::Killing => 3,
+    };
+    if rank(wish) > rank(now) { wish } else { now }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_order_of_events_ends_by_the_rules(
+        plan in any_plan(),
+        events in prop::collection::vec((3..40_u8, any::<u8>()), 200),
+        accidents in prop::collection::vec((0..200_usize, 0..3_u8, any::<u8>()), 0..4),
+    ) {
+        let count = plan.steps.len();
+        let mut world = World {
+            plan, steps: vec![Progress::default(); count], phase: Phase::Normal, now_ms: NOW_MS, finished: vec![0; count],
+        };
+        let mut done = world.ask();
+        for (number, (event, choice)) in events.into_iter().enumerate() {
+            if done {
+                break;
+            }
+            for (_, accident, choice) in accidents.iter().filter(|(when, ..)| when / 10 == number) {
+                world.happen(*accident, *choice);
+            }
+            world.happen(event, choice);
+            done = world.ask();
+        }
+        prop_assert!(done, "the run ends: {:?}", world.steps);
+        for (index, step) in world.plan.steps.iter().enumerate().filter(|(_, step)| step.always && step.enabled) {
+            let finished = world.finished[index];
+            prop_assert!(world.phase == Phase::Killing || finished == 1, "{} ran to its end {finished} times", step.id);
+            prop_assert!(finished <= 1);
+        }
+    }
+}
+
+/// The hot path: a plan is read and asked at every report.
+#[test]
+fn a_large_plan_is_read_and_asked_in_time() {
+    use std::time::Instant;
+
+    for count in [40, 1000] {
+        let steps: String = (0..count)
+            .map(|step| format!("{{id: s{step}, run: 'echo {step}'}}, "))
+            .collect();
+        let plan = plan(&steps);
+        let stored = serde_json::to_string(&plan).unwrap();
+        let started = Instant::now();
+        let rounds = 50;
+        for _ in 0..rounds {
+            let plan: Plan = serde_json::from_str(&stored).unwrap();
+            assert_eq!(
+                answer(&plan, &vec![Pending; count], Phase::Normal).start,
+                [0]
+            );
+        }
+        let each = started.elapsed() / rounds;
+        println!("{count} steps, {} bytes: {each:?}", stored.len());
+        assert!(each.as_millis() < 500);
+    }
+}
