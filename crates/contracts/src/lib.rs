@@ -25,6 +25,7 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
     clippy::wildcard_enum_match_arm,
     clippy::too_long_first_doc_paragraph,
     clippy::unwrap_used,
+    clippy::allow_attributes_without_reason,
     unused_qualifications,
     unreachable_pub,
     reason = "generated; the documentation is in proto/"

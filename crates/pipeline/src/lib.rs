@@ -1,1 +1,75 @@
-//! Owns pipelines and their runs.
+//! The pipeline service owns pipelines, their versions, and runs with their steps and attempts.
+//!
+//! It is asked to define, start, stop and reset (by the gateway), and to begin, record and end
+//! attempts (by executors and the scheduler). It asks the registry for the secrets of a step that
+//! it grants. It tells what it was asked for on `penstock.commands`, and what has happened on
+//! `penstock.events`.
+//!
+//! **Invariants:** a run's row is the truth about it. Every transition is one transaction under
+//! that row's lock, follows [`state::State::after`], and commits with its announcement. The rules
+//! are in [`run`], without I/O; the transactions in `store`.
+
+use std::time::Duration;
+
+use contracts::pipeline::attempts_server::AttemptsServer;
+use contracts::pipeline::pipelines_server::PipelinesServer;
+use outbox::Bus;
+use runtime::{Bell, Database, Progress, Route, Tasks};
+use serde::{Deserialize, Serialize};
+use tonic::service::Routes;
+
+mod api;
+mod entity;
+mod error;
+mod migration;
+mod news;
+mod record;
+mod reference;
+pub mod run;
+mod secrets;
+pub mod state;
+mod store;
+
+pub use error::Error;
+pub use migration::Migrator;
+
+/// How the pipeline service behaves. It has nothing to be set yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {}
+
+/// How often expired idempotency keys are looked for.
+const FORGET_PERIOD: Duration = Duration::from_mins(10);
+/// The largest gRPC message: a definition of 1 MiB with its answer around it.
+const LARGEST_MESSAGE: usize = 8 * 1024 * 1024;
+
+/// Starts the service and answers what it serves.
+pub fn start(
+    _config: Config,
+    database: Database,
+    bus: &Bus,
+    registry: Route,
+    tasks: &Tasks,
+) -> Routes {
+    let relay = Bell::new();
+    outbox::relay(&database, bus, &relay, tasks, "pipeline");
+    let store = store::Store::new(database, relay);
+    let keys = store.clone();
+    tasks.answer(
+        "forget expired keys",
+        &Bell::new(),
+        FORGET_PERIOD,
+        move || {
+            let keys = keys.clone();
+            async move {
+                let more = keys.forget_keys().await?;
+                Ok::<_, Error>(if more { Progress::More } else { Progress::Idle })
+            }
+        },
+    );
+    let pipelines = PipelinesServer::new(api::Pipelines::new(store.clone()))
+        .max_decoding_message_size(LARGEST_MESSAGE);
+    let attempts = AttemptsServer::new(api::Attempts::new(store, registry))
+        .max_decoding_message_size(LARGEST_MESSAGE);
+    Routes::new(pipelines).add_service(attempts)
+}

@@ -1,0 +1,8 @@
+//! The gRPC services: parse, act, answer.
+
+mod attempts;
+mod pipelines;
+mod view;
+
+pub(crate) use attempts::Attempts;
+pub(crate) use pipelines::Pipelines;

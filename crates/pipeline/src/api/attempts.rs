@@ -1,0 +1,328 @@
+//! What executors and schedulers ask.
+
+use std::collections::{BTreeMap, HashMap};
+
+use contracts::message::AttemptEnd as EndMessage;
+use contracts::pipeline::begin_attempt_response::Verdict;
+use contracts::pipeline::{
+    self as wire, AttemptTruth, BeginAttemptRequest, BeginAttemptResponse, CheckAttemptsRequest,
+    CheckAttemptsResponse, EndAttemptRequest, EndAttemptResponse, Grant, ListLiveRequest,
+    ListLiveResponse, ListQueuedRequest, ListQueuedResponse, ReportRequest, ReportResponse,
+};
+use runtime::Route;
+use tonic::{Request, Response, Status};
+
+use crate::Error;
+use crate::news;
+use crate::record::from_json;
+use crate::run::{AttemptEnd, Holder, Outcome, Run, StepReport};
+use crate::secrets::{self, Need, Revealed};
+use crate::state::State;
+use crate::store::{Answer, Begun, Store};
+
+/// The service of attempts.
+pub(crate) struct Attempts {
+    store: Store,
+    registry: Route,
+}
+
+impl Attempts {
+    pub(crate) fn new(store: Store, registry: Route) -> Self {
+        Self { store, registry }
+    }
+
+    /// Grants with the secrets they need. A step whose secret is missing fails here, which may
+    /// grant others.
+    async fn grants(&self, answer: &mut Answer) -> Result<Vec<Grant>, Error> {
+        let mut grants = Vec::new();
+        while let Some(position) = answer.granted.pop() {
+            let step = &answer.run.plan.steps[position];
+            let account = self.account_of(answer, step).await?;
+            let need = Need {
+                account: &account,
+                run_id: &answer.row.id,
+                step_id: &step.id,
+                secrets: &step.secrets,
+            };
+            match secrets::reveal(&self.registry, need).await? {
+                Revealed::Values(secrets) => grants.push(Grant {
+                    step_id: step.id.clone(),
+                    r#try: answer.run.steps[position].progress.tries,
+                    secrets,
+                }),
+                Revealed::Missing(message) => self.refuse_step(answer, position, message).await?,
+            }
+        }
+        grants.reverse();
+        Ok(grants)
+    }
+
+    async fn account_of(&self, answer: &Answer, step: &steps::plan::Step) -> Result<String, Error> {
+        if step.secrets.is_empty() {
+            return Ok(String::new());
+        }
+        self.store.account_of(&answer.row.pipeline_id).await
+    }
+
+    async fn refuse_step(
+        &self,
+        answer: &mut Answer,
+        position: usize,
+        message: String,
+    ) -> Result<(), Error> {
+        let failed = StepReport {
+            position,
+            of_try: answer.run.steps[position].progress.tries,
+            outcome: Outcome::Failed,
+            exit_code: None,
+            message,
+            outputs: BTreeMap::new(),
+            ended_at_ms: answer.now_ms,
+        };
+        let last_seq = answer.run.last_seq;
+        let attempt = answer.run.attempt;
+        let mut next = self
+            .store
+            .report(&answer.row.id, attempt, |_| Ok(vec![failed]), last_seq)
+            .await?;
+        next.granted.append(&mut answer.granted);
+        *answer = next;
+        Ok(())
+    }
+}
+
+#[tonic::async_trait]
+impl wire::attempts_server::Attempts for Attempts {
+    async fn begin_attempt(
+        &self,
+        request: Request<BeginAttemptRequest>,
+    ) -> Result<Response<BeginAttemptResponse>, Status> {
+        let request = request.into_inner();
+        let holder = Holder {
+            executor: request.executor,
+            boot: request.boot,
+        };
+        let begun = self
+            .store
+            .begin_attempt(&request.run_id, request.attempt, holder)
+            .await?;
+        let answer = match begun {
+            Begun::Busy => verdict(Verdict::Busy),
+            Begun::Over => verdict(Verdict::Over),
+            Begun::Begun(mut answer) => {
+                let grants = self.grants(&mut answer).await?;
+                let pipeline_name = self.store.name_of(&answer.row.pipeline_id).await?;
+                begun_message(&answer, grants, pipeline_name)?
+            }
+        };
+        Ok(Response::new(answer))
+    }
+
+    async fn report(
+        &self,
+        request: Request<ReportRequest>,
+    ) -> Result<Response<ReportResponse>, Status> {
+        let ReportRequest {
+            run_id,
+            attempt,
+            steps,
+            last_seq,
+        } = request.into_inner();
+        let parse = |run: &Run| {
+            steps
+                .into_iter()
+                .map(|step| step_report(run, step))
+                .collect()
+        };
+        let mut answer = self.store.report(&run_id, attempt, parse, last_seq).await?;
+        if answer.refused {
+            metrics::counter!("penstock_refused_reports_total").increment(1);
+            tracing::warn!(
+                run.id = run_id,
+                run.attempt = attempt,
+                "a late report was refused"
+            );
+        }
+        let grants = self.grants(&mut answer).await?;
+        let is_over = !answer.run.is_live(attempt);
+        Ok(Response::new(ReportResponse {
+            grants,
+            over: is_over,
+            refused: answer.refused,
+            stop: stop(&answer.run).into(),
+            wake_after_ms: wake_after_ms(&answer),
+            run_ended: answer.run.state.is_final(),
+        }))
+    }
+
+    async fn end_attempt(
+        &self,
+        request: Request<EndAttemptRequest>,
+    ) -> Result<Response<EndAttemptResponse>, Status> {
+        let request = request.into_inner();
+        let how = match request.how() {
+            EndMessage::HandedBack => AttemptEnd::HandedBack,
+            EndMessage::Lost => AttemptEnd::Lost,
+            EndMessage::Unspecified | EndMessage::Finished => {
+                let message = "an attempt can be ended as handed back or lost".to_owned();
+                return Err(Error::Invalid(message).into());
+            }
+        };
+        let run = self
+            .store
+            .end_attempt(&request.run_id, request.attempt, how)
+            .await?;
+        let next_attempt = if run.is_queued() { run.attempt + 1 } else { 0 };
+        Ok(Response::new(EndAttemptResponse {
+            next_attempt,
+            run_ended: run.state.is_final(),
+        }))
+    }
+
+    async fn check_attempts(
+        &self,
+        request: Request<CheckAttemptsRequest>,
+    ) -> Result<Response<CheckAttemptsResponse>, Status> {
+        let asked = request.into_inner().attempts;
+        let asked: BTreeMap<String, u32> = asked
+            .into_iter()
+            .map(|it| (it.run_id, it.attempt))
+            .collect();
+        let truths = self.store.truths(&asked).await?;
+        let attempts = truths.into_iter().map(|truth| AttemptTruth {
+            attempt: Some(wire::Attempt {
+                run_id: truth.run_id,
+                attempt: truth.attempt,
+            }),
+            current: truth.current,
+            live: truth.live,
+            run_ended: truth.ended,
+            run_waiting: truth.waiting,
+            stop: news::stop_mode(truth.stop).into(),
+        });
+        Ok(Response::new(CheckAttemptsResponse {
+            attempts: attempts.collect(),
+        }))
+    }
+
+    async fn list_queued(
+        &self,
+        request: Request<ListQueuedRequest>,
+    ) -> Result<Response<ListQueuedResponse>, Status> {
+        let ListQueuedRequest {
+            older_than_ms,
+            after,
+            limit,
+        } = request.into_inner();
+        let limit = u64::from(limit.clamp(1, 1000));
+        let queued = self
+            .store
+            .queued(older_than_ms.into(), &after, limit)
+            .await?;
+        let runs = queued.into_iter().map(|it| wire::QueuedRun {
+            run_id: it.row.id,
+            pipeline_id: it.row.pipeline_id,
+            run_count: it.row.run_count,
+            attempt: it.row.attempt.cast_unsigned() + 1,
+            concurrency: it.concurrency,
+            priority: 0,
+            requested_at_ms: it.row.queued_at_ms,
+        });
+        Ok(Response::new(ListQueuedResponse {
+            runs: runs.collect(),
+        }))
+    }
+
+    async fn list_live(
+        &self,
+        request: Request<ListLiveRequest>,
+    ) -> Result<Response<ListLiveResponse>, Status> {
+        let ListLiveRequest { after, limit } = request.into_inner();
+        let live = self
+            .store
+            .live(&after, u64::from(limit.clamp(1, 1000)))
+            .await?;
+        let attempts = live.into_iter().map(|it| wire::LiveAttempt {
+            run_id: it.row.run_id,
+            attempt: it.row.attempt.cast_unsigned(),
+            executor: it.row.executor,
+            boot: it.row.boot.cast_unsigned(),
+            age_ms: it.age_ms,
+        });
+        Ok(Response::new(ListLiveResponse {
+            attempts: attempts.collect(),
+        }))
+    }
+}
+
+fn verdict(verdict: Verdict) -> BeginAttemptResponse {
+    BeginAttemptResponse {
+        verdict: verdict.into(),
+        ..Default::default()
+    }
+}
+
+fn begun_message(
+    answer: &Answer,
+    grants: Vec<Grant>,
+    pipeline_name: String,
+) -> Result<BeginAttemptResponse, Error> {
+    let mut outputs = HashMap::new();
+    for (step, planned) in answer.run.steps.iter().zip(&answer.run.plan.steps) {
+        let named = step
+            .outputs
+            .iter()
+            .map(|(key, it)| (format!("{}.{key}", planned.id), it.clone()));
+        outputs.extend(named);
+    }
+    Ok(BeginAttemptResponse {
+        verdict: Verdict::Begun.into(),
+        pipeline_id: answer.row.pipeline_id.clone(),
+        pipeline_name,
+        run_count: answer.row.run_count,
+        plan_json: crate::record::to_json(&*answer.run.plan),
+        parameters: from_json(&answer.row.parameters)?,
+        grants,
+        outputs,
+        stop: stop(&answer.run).into(),
+        debugging: false,
+        wake_after_ms: wake_after_ms(answer),
+    })
+}
+
+fn stop(run: &Run) -> contracts::message::StopMode {
+    news::stop_mode(run.stop.as_ref().map(|stop| stop.mode))
+}
+
+fn wake_after_ms(answer: &Answer) -> u32 {
+    let is_over = answer.run.state == State::Waiting || answer.run.state.is_final();
+    match answer.wake_ms {
+        Some(due_ms) if !is_over => {
+            u32::try_from((due_ms - answer.now_ms).max(1)).unwrap_or(u32::MAX)
+        }
+        Some(_) | None => 0,
+    }
+}
+
+fn step_report(run: &Run, step: wire::StepReport) -> Result<StepReport, Error> {
+    let outcome = match step.outcome() {
+        wire::Outcome::Succeeded => Outcome::Succeeded,
+        wire::Outcome::Warned => Outcome::Warned,
+        wire::Outcome::Failed => Outcome::Failed,
+        wire::Outcome::TimedOut => Outcome::TimedOut,
+        wire::Outcome::Cancelled => Outcome::Cancelled,
+        wire::Outcome::Unspecified => {
+            return Err(Error::Invalid("a step's report needs an outcome".into()));
+        }
+    };
+    let unknown = || Error::Invalid(format!("the plan has no step \"{}\"", step.step_id));
+    Ok(StepReport {
+        position: run.plan.index_of(&step.step_id).ok_or_else(unknown)?,
+        of_try: step.r#try,
+        outcome,
+        exit_code: step.exit_code,
+        message: step.message.chars().take(4096).collect(),
+        outputs: step.outputs.into_iter().collect(),
+        ended_at_ms: step.ended_at_ms,
+    })
+}

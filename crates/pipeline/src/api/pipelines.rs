@@ -1,0 +1,304 @@
+//! What the gateway asks: pipelines and their runs.
+
+use contracts::message::{Actor as ActorMessage, StopMode as StopMessage};
+use contracts::pipeline as wire;
+use steps::Definition;
+use tonic::{Request, Response, Status};
+
+use super::view;
+use crate::Error;
+use crate::entity::pipeline;
+use crate::reference::Reference;
+use crate::run::{Actor, EndCause, StopMode};
+use crate::store::{Define, Origin, Start, StopAll, Store};
+
+/// The service of pipelines.
+pub(crate) struct Pipelines {
+    store: Store,
+}
+
+/// Who asks, parsed.
+struct Caller {
+    account: String,
+    actor: Actor,
+}
+
+impl Pipelines {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    async fn find(
+        &self,
+        caller: &Caller,
+        reference: Option<wire::PipelineRef>,
+    ) -> Result<pipeline::Model, Error> {
+        let reference = Reference::of(&reference.unwrap_or_default().text)?;
+        self.store.find(&caller.account, &reference).await
+    }
+
+    async fn whole_run(
+        &self,
+        row: &crate::entity::run::Model,
+        pipeline: &pipeline::Model,
+    ) -> Result<wire::Run, Error> {
+        view::whole(&self.store, row, pipeline).await
+    }
+}
+
+#[tonic::async_trait]
+impl wire::pipelines_server::Pipelines for Pipelines {
+    async fn define(
+        &self,
+        request: Request<wire::DefineRequest>,
+    ) -> Result<Response<wire::Pipeline>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let definition = Definition::from_source(&request.source).map_err(Error::Faults)?;
+        let pipeline_id = match request.pipeline {
+            Some(reference) => Some(self.find(&caller, Some(reference)).await?.id),
+            None => None,
+        };
+        let Caller { account, actor } = caller;
+        let upsert = request.upsert;
+        let define = Define {
+            account,
+            actor,
+            pipeline_id,
+            definition,
+            upsert,
+        };
+        let stored = self.store.define(define).await?;
+        Ok(Response::new(
+            view::pipeline(&self.store, &stored.row, stored.created).await?,
+        ))
+    }
+
+    async fn get_pipeline(
+        &self,
+        request: Request<wire::GetPipelineRequest>,
+    ) -> Result<Response<wire::Pipeline>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let row = self.find(&caller, request.pipeline).await?;
+        Ok(Response::new(
+            view::pipeline(&self.store, &row, false).await?,
+        ))
+    }
+
+    async fn list_pipelines(
+        &self,
+        request: Request<wire::ListPipelinesRequest>,
+    ) -> Result<Response<wire::ListPipelinesResponse>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let limit = request.limit.clamp(1, 1000);
+        let after = cursor(&request.cursor)?;
+        let latest_first = request.latest_first;
+        let rows = self
+            .store
+            .pipelines(&caller.account, after, latest_first, limit.into())
+            .await?;
+        let next_cursor = match rows.last() {
+            Some(last) if rows.len() == limit as usize => {
+                format!("{}.{}", last.updated_at_ms, last.number)
+            }
+            Some(_) | None => String::new(),
+        };
+        let mut pipelines = Vec::with_capacity(rows.len());
+        for row in &rows {
+            pipelines.push(view::pipeline(&self.store, row, false).await?);
+        }
+        Ok(Response::new(wire::ListPipelinesResponse {
+            pipelines,
+            next_cursor,
+        }))
+    }
+
+    async fn delete_pipeline(
+        &self,
+        request: Request<wire::DeletePipelineRequest>,
+    ) -> Result<Response<wire::DeletePipelineResponse>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let row = self.find(&caller, request.pipeline).await?;
+        self.store.delete(&row, &caller.actor).await?;
+        Ok(Response::new(wire::DeletePipelineResponse {}))
+    }
+
+    async fn start_run(
+        &self,
+        request: Request<wire::StartRunRequest>,
+    ) -> Result<Response<wire::StartRunResponse>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let reference = request.pipeline.unwrap_or_default().text;
+        let pipeline_id = match reference.parse::<contracts::id::PipelineId>() {
+            Ok(id) => id.into(),
+            Err(_) => {
+                self.store
+                    .find(&caller.account, &Reference::of(&reference)?)
+                    .await?
+                    .id
+            }
+        };
+        let origin = origin(
+            request.idempotency_key,
+            request.fingerprint,
+            request.key_given,
+        )?;
+        let Caller { account, actor } = caller;
+        let parameters = request.parameters.into_iter().collect();
+        let start = Start {
+            account,
+            pipeline_id,
+            origin,
+            parameters,
+            actor,
+        };
+        let started = self.store.start_run(start).await?;
+        Ok(Response::new(wire::StartRunResponse {
+            run: Some(view::summary(&started.row, &started.pipeline)?),
+            repeated: started.repeated,
+            queue_position: u32::try_from(started.position).unwrap_or(u32::MAX),
+        }))
+    }
+
+    async fn stop_runs(
+        &self,
+        request: Request<wire::StopRunsRequest>,
+    ) -> Result<Response<wire::StopRunsResponse>, Status> {
+        let request = request.into_inner();
+        let mode = match request.mode() {
+            StopMessage::Unspecified | StopMessage::Graceful => StopMode::Graceful,
+            StopMessage::Cancel => StopMode::Cancel,
+            StopMessage::Kill => StopMode::Kill,
+        };
+        let caller = Caller::of(request.caller)?;
+        let row = self.find(&caller, request.pipeline).await?;
+        let stop = StopAll {
+            run_count: Some(request.run_count).filter(|it| *it != 0),
+            mode,
+            reason: bounded("reason", request.reason, 4096)?,
+            actor: caller.actor,
+            cause: EndCause::Stopped,
+            keep_queue: request.keep_queue,
+        };
+        let stopped = self.store.stop_runs(&row, &stop).await?;
+        let runs: Result<_, _> = stopped
+            .rows
+            .iter()
+            .map(|run| view::summary(run, &row))
+            .collect();
+        let queued_runs_cancelled = stopped.queued;
+        Ok(Response::new(wire::StopRunsResponse {
+            runs: runs?,
+            queued_runs_cancelled,
+        }))
+    }
+
+    async fn reset(
+        &self,
+        request: Request<wire::ResetRequest>,
+    ) -> Result<Response<wire::ResetResponse>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let row = self.find(&caller, request.pipeline).await?;
+        self.store.reset(&row, &caller.actor, request.force).await?;
+        Ok(Response::new(wire::ResetResponse {}))
+    }
+
+    async fn get_run(
+        &self,
+        request: Request<wire::GetRunRequest>,
+    ) -> Result<Response<wire::Run>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let pipeline = self.find(&caller, request.pipeline).await?;
+        let row = self.store.run_of(&pipeline, request.run_count).await?;
+        Ok(Response::new(self.whole_run(&row, &pipeline).await?))
+    }
+
+    async fn list_runs(
+        &self,
+        request: Request<wire::ListRunsRequest>,
+    ) -> Result<Response<wire::ListRunsResponse>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let pipeline = self.find(&caller, request.pipeline).await?;
+        let limit = request.limit.clamp(1, 1000);
+        let below = cursor(&request.cursor)?.map_or(i64::MAX, |(_, run_count)| run_count);
+        let rows = self.store.runs(&pipeline.id, below, limit.into()).await?;
+        let next_cursor = match rows.last() {
+            Some(last) if rows.len() == limit as usize && last.run_count > 1 => {
+                format!("0.{}", last.run_count)
+            }
+            Some(_) | None => String::new(),
+        };
+        let runs: Result<_, _> = rows
+            .iter()
+            .map(|row| view::summary(row, &pipeline))
+            .collect();
+        Ok(Response::new(wire::ListRunsResponse {
+            runs: runs?,
+            next_cursor,
+        }))
+    }
+}
+
+impl Caller {
+    fn of(caller: Option<wire::Caller>) -> Result<Self, Error> {
+        let missing = || Error::Invalid("a call must say who calls".into());
+        let caller = caller
+            .filter(|it| !it.account.is_empty())
+            .ok_or_else(missing)?;
+        let ActorMessage {
+            user_id,
+            name,
+            token_id,
+        } = caller.actor.ok_or_else(missing)?;
+        Ok(Self {
+            account: caller.account,
+            actor: Actor {
+                user_id,
+                name,
+                token_id,
+            },
+        })
+    }
+}
+
+/// A user's key and a minted one have namespaces of their own.
+fn origin(key: String, fingerprint: String, given: bool) -> Result<Origin, Error> {
+    if key.is_empty() {
+        return Err(Error::Invalid("a start needs a key".into()));
+    }
+    let key = bounded("idempotency key", key, 255)?;
+    let fingerprint = bounded("fingerprint", fingerprint, 64)?;
+    let space = if given { "given" } else { "minted" };
+    Ok(Origin {
+        key: format!("{space}:{key}"),
+        fingerprint,
+    })
+}
+
+fn bounded(what: &str, text: String, most: usize) -> Result<String, Error> {
+    if text.chars().count() > most {
+        return Err(Error::Invalid(format!(
+            "the {what} is longer than {most} characters"
+        )));
+    }
+    Ok(text)
+}
+
+/// The two integers of a cursor of ours.
+fn cursor(text: &str) -> Result<Option<(i64, i64)>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let parsed = text
+        .split_once('.')
+        .and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    let wrong = || Error::Invalid("the cursor is not one of an earlier answer".into());
+    parsed.map(Some).ok_or_else(wrong)
+}

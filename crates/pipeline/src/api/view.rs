@@ -1,0 +1,127 @@
+//! Pipelines and runs as they are answered.
+
+use contracts::pipeline as wire;
+
+use crate::Error;
+use crate::entity::{pipeline, run};
+use crate::news;
+use crate::record::{self, from_json};
+use crate::run::{Actor, Run};
+use crate::state::State;
+use crate::store::Store;
+
+/// A run without its steps, as lists show it.
+pub(crate) fn summary(row: &run::Model, pipeline: &pipeline::Model) -> Result<wire::Run, Error> {
+    let state: State = row.state.parse().map_err(Error::Row)?;
+    let started_by: Actor = from_json(&row.started_by)?;
+    let stop = record::stop_of_row(row)?;
+    let cause = record::cause_of_row(row)?.filter(|_| state.is_final());
+    Ok(wire::Run {
+        id: row.id.clone(),
+        number: row.number,
+        pipeline_id: row.pipeline_id.clone(),
+        pipeline_name: pipeline.name.clone(),
+        run_count: row.run_count,
+        version: row.version.cast_unsigned(),
+        state: news::state(state).into(),
+        end_cause: cause.map_or(0, |it| news::cause(it).into()),
+        ended_by: stop.as_ref().map(|it| news::actor_message(&it.actor)),
+        started_by: Some(news::actor_message(&started_by)),
+        reason: row.reason.clone(),
+        attempt: row.attempt.cast_unsigned(),
+        requested_at_ms: row.requested_at_ms,
+        started_at_ms: row.started_at_ms.unwrap_or_default(),
+        ended_at_ms: row.ended_at_ms.unwrap_or_default(),
+        stop_mode: news::stop_mode(stop.map(|it| it.mode)).into(),
+        steps: Vec::new(),
+        parameters: from_json(&row.parameters)?,
+        queue_position: 0,
+        concurrency: pipeline.concurrency.cast_unsigned(),
+        executor: row.executor.clone().unwrap_or_default(),
+    })
+}
+
+/// A run with its steps and, while it is queued, its position.
+pub(crate) async fn whole(
+    store: &Store,
+    row: &run::Model,
+    pipeline: &pipeline::Model,
+) -> Result<wire::Run, Error> {
+    let mut view = summary(row, pipeline)?;
+    let ids = store.step_ids(&row.pipeline_id).await?;
+    let run = store.with_steps(row).await?;
+    let step_of = |(position, planned): (usize, &steps::plan::Step)| {
+        let known = ids.get(&planned.id);
+        step(
+            &run,
+            position,
+            known.map(|it| it.id.clone()).unwrap_or_default(),
+        )
+    };
+    view.steps = run.plan.steps.iter().enumerate().map(step_of).collect();
+    if row.state == State::Queued.name() {
+        view.queue_position = u32::try_from(store.position(row).await?).unwrap_or(u32::MAX);
+    }
+    Ok(view)
+}
+
+fn step(run: &Run, position: usize, id: String) -> wire::RunStep {
+    let (planned, step) = (&run.plan.steps[position], &run.steps[position]);
+    wire::RunStep {
+        slug: planned.id.clone(),
+        id,
+        name: planned.name.clone(),
+        state: news::step_state(step.progress.state).into(),
+        tries: step.progress.tries,
+        exit_code: step.exit_code,
+        started_at_ms: step.started_at_ms.unwrap_or_default(),
+        ended_at_ms: step.ended_at_ms.unwrap_or_default(),
+        message: step.message.clone(),
+    }
+}
+
+/// A pipeline with its definition, its steps' ids and its latest runs.
+pub(crate) async fn pipeline(
+    store: &Store,
+    row: &pipeline::Model,
+    created: bool,
+) -> Result<wire::Pipeline, Error> {
+    let version = store.version(row).await?;
+    let ids = store.step_ids(&row.id).await?;
+    let plan: steps::Plan = from_json(&version.plan)?;
+    let steps = plan.steps.into_iter().filter_map(|step| {
+        let known = ids.get(&step.id)?;
+        let (id, number) = (known.id.clone(), known.number);
+        Some(wire::Step {
+            slug: step.id,
+            id,
+            number,
+            name: step.name,
+        })
+    });
+    let mut view = wire::Pipeline {
+        id: row.id.clone(),
+        number: row.number,
+        name: row.name.clone(),
+        account: row.account.clone(),
+        owner: row.owner.clone(),
+        owner_name: row.owner_name.clone(),
+        version: row.version.cast_unsigned(),
+        run_count: row.run_count,
+        created_at_ms: row.created_at_ms,
+        updated_at_ms: row.updated_at_ms,
+        definition_json: version.definition.clone(),
+        steps: steps.collect(),
+        created,
+        ..Default::default()
+    };
+    if row.run_count > 0 {
+        let latest = whole(store, &store.run_of(row, 0).await?, row).await?;
+        let shown = row.run_count > row.reset_run_count || latest.ended_at_ms == 0;
+        view.current_run = shown.then(|| latest.clone());
+        view.latest_run = Some(latest);
+        let ended = store.latest_ended(&row.id).await?;
+        view.latest_ended_run = ended.map(|run| summary(&run, row)).transpose()?;
+    }
+    Ok(view)
+}

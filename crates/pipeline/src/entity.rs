@@ -1,0 +1,9 @@
+//! Rows, as they are. Times are milliseconds since 1970-01-01 UTC.
+
+pub(crate) mod attempt;
+pub(crate) mod origin;
+pub(crate) mod pipeline;
+pub(crate) mod run;
+pub(crate) mod run_step;
+pub(crate) mod step;
+pub(crate) mod version;

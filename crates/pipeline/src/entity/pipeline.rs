@@ -1,0 +1,27 @@
+//! A pipeline over all its versions.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "pipeline")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key)]
+    pub(crate) number: i64,
+    pub(crate) id: String,
+    pub(crate) account: String,
+    pub(crate) owner: String,
+    pub(crate) owner_name: String,
+    pub(crate) name: String,
+    pub(crate) version: i32,
+    pub(crate) concurrency: i32,
+    pub(crate) run_count: i64,
+    pub(crate) reset_run_count: i64,
+    pub(crate) created_at_ms: i64,
+    pub(crate) updated_at_ms: i64,
+    pub(crate) deleted_at_ms: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,34 @@
+//! A run.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "run")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key)]
+    pub(crate) number: i64,
+    pub(crate) id: String,
+    pub(crate) pipeline_id: String,
+    pub(crate) run_count: i64,
+    pub(crate) version: i32,
+    pub(crate) state: String,
+    pub(crate) attempt: i32,
+    pub(crate) executor: Option<String>,
+    pub(crate) boot: Option<i64>,
+    pub(crate) lost_in_a_row: i32,
+    pub(crate) stop: Option<String>,
+    pub(crate) cause: Option<String>,
+    pub(crate) reason: String,
+    pub(crate) started_by: String,
+    pub(crate) parameters: String,
+    pub(crate) last_seq: i64,
+    pub(crate) requested_at_ms: i64,
+    pub(crate) queued_at_ms: i64,
+    pub(crate) started_at_ms: Option<i64>,
+    pub(crate) ended_at_ms: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,100 @@
+//! What can keep the pipeline service from doing as asked.
+
+use runtime::{Fault, Kind};
+use sea_orm::DbErr;
+use tonic::Status;
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No pipeline is known by this id, number or name.
+    #[error("there is no pipeline \"{0}\"")]
+    NoPipeline(String),
+    /// Several pipelines have this name.
+    #[error("several pipelines are called \"{name}\": use one of the ids {}", ids.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// Whom it could mean.
+        ids: Vec<String>,
+    },
+    /// The pipeline has no such run.
+    #[error("pipeline \"{pipeline}\" has no run {run_count}")]
+    NoRun {
+        /// Its name.
+        pipeline: String,
+        /// What was asked for.
+        run_count: i64,
+    },
+    /// No run has this id.
+    #[error("there is no run with the id {0}")]
+    NoSuchRun(String),
+    /// The definition or the parameters have faults; each is named with its place.
+    #[error("{0}")]
+    Faults(steps::Faults),
+    /// A field of the request can't be what it is.
+    #[error("{0}")]
+    Invalid(String),
+    /// A pipeline of that name is there already.
+    #[error("a pipeline called \"{0}\" exists: choose another name, or apply it as a new version")]
+    Exists(String),
+    /// The idempotency key came with another request before.
+    #[error("the idempotency key was used for another request: use a new key for a new run")]
+    KeyReused,
+    /// A run without anything to do.
+    #[error("pipeline \"{0}\" has no enabled step to run")]
+    NoStep(String),
+    /// Runs that have not ended keep a pipeline from being deleted or reset.
+    #[error("pipeline \"{0}\" has a run that has not ended: stop it first")]
+    Unfinished(String),
+    /// The registry can't be asked for a step's secrets.
+    #[error("the secrets of a step can't be read now: {0}")]
+    Registry(String),
+    /// A row holds what this version can't read.
+    #[error("a stored row can't be read: {0}")]
+    Row(String),
+    /// A message can't be announced.
+    #[error("a message can't be announced")]
+    Outbox(#[from] outbox::Error),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] DbErr),
+}
+
+impl Fault for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoPipeline(_) | Self::NoRun { .. } | Self::NoSuchRun(_) => Kind::NotFound,
+            Self::Faults(_) | Self::Invalid(_) | Self::NoStep(_) => Kind::Invalid,
+            Self::Ambiguous { .. } | Self::KeyReused | Self::Unfinished(_) => Kind::Conflict,
+            Self::Exists(_) => Kind::Exists,
+            Self::Registry(_) => Kind::Unavailable,
+            Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
+            Self::Row(_) | Self::Outbox(_) | Self::Store(_) => Kind::Internal,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::NoPipeline(_) => "NO_PIPELINE",
+            Self::Ambiguous { .. } => "AMBIGUOUS",
+            Self::NoRun { .. } | Self::NoSuchRun(_) => "NO_RUN",
+            Self::Faults(_) => "FAULTS",
+            Self::Invalid(_) => "INVALID",
+            Self::Exists(_) => "EXISTS",
+            Self::KeyReused => "KEY_REUSED",
+            Self::NoStep(_) => "NO_STEP",
+            Self::Unfinished(_) => "UNFINISHED",
+            Self::Registry(_) => "REGISTRY_AWAY",
+            Self::Row(_) => "ROW",
+            Self::Outbox(_) => "OUTBOX",
+            Self::Store(_) => "STORE",
+        }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        runtime::fault::status(&error)
+    }
+}

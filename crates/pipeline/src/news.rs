@@ -1,0 +1,200 @@
+//! What is announced of a run's news, as messages.
+
+use contracts::message::{
+    self, AttemptBegan, AttemptEnded, RunChanged, RunRequested, StepChanged, StopRequested,
+};
+use outbox::Announcement;
+use steps::flow::StepState;
+
+use crate::Error;
+use crate::entity::run;
+use crate::record;
+use crate::run::{Actor, AttemptEnd, EndCause, News, Run, StopMode};
+use crate::state::State;
+
+/// The messages that tell of `news`, in its order.
+pub(crate) fn announcements(
+    row: &run::Model,
+    run: &Run,
+    news: &[News],
+    now_ms: i64,
+) -> Result<Vec<Announcement>, Error> {
+    let teller = Teller { row, run, now_ms };
+    news.iter().map(|item| teller.tell(item)).collect()
+}
+
+struct Teller<'a> {
+    row: &'a run::Model,
+    run: &'a Run,
+    now_ms: i64,
+}
+
+impl Teller<'_> {
+    fn tell(&self, item: &News) -> Result<Announcement, Error> {
+        Ok(match item {
+            News::Changed { from, to } => Announcement::of(&self.changed(*from, *to)?)?,
+            News::Requested(attempt) => Announcement::of(&self.requested(*attempt))?,
+            News::StopRequested => Announcement::of(&self.stop_requested())?,
+            News::Began(attempt) => Announcement::of(&self.began(*attempt))?,
+            News::Ended(attempt, how) => Announcement::of(&self.ended(*attempt, *how))?,
+            News::Step(position) => Announcement::of(&self.step(*position))?,
+        })
+    }
+
+    fn changed(&self, from: State, to: State) -> Result<RunChanged, Error> {
+        let actor = match &self.run.stop {
+            Some(stop) => stop.actor.clone(),
+            None => record::from_json(&self.row.started_by)?,
+        };
+        Ok(RunChanged {
+            run_id: self.row.id.clone(),
+            pipeline_id: self.row.pipeline_id.clone(),
+            run_count: self.row.run_count,
+            from: state(from).into(),
+            to: state(to).into(),
+            attempt: self.run.attempt,
+            at_ms: self.now_ms,
+            cause: if to.is_final() {
+                self.run.cause.map_or(0, |it| cause(it).into())
+            } else {
+                0
+            },
+            actor: Some(actor_message(&actor)),
+            reason: self.run.reason.clone(),
+            last_seq: if to.is_final() { self.run.last_seq } else { 0 },
+        })
+    }
+
+    fn requested(&self, attempt: u32) -> RunRequested {
+        RunRequested {
+            run_id: self.row.id.clone(),
+            pipeline_id: self.row.pipeline_id.clone(),
+            run_count: self.row.run_count,
+            attempt,
+            // It holds its place already.
+            concurrency: 0,
+            priority: 0,
+            requested_at_ms: self.now_ms,
+        }
+    }
+
+    fn stop_requested(&self) -> StopRequested {
+        let stop = self.run.stop.as_ref();
+        StopRequested {
+            run_id: self.row.id.clone(),
+            pipeline_id: self.row.pipeline_id.clone(),
+            run_count: self.row.run_count,
+            mode: stop_mode(stop.map(|it| it.mode)).into(),
+            reason: stop.map(|it| it.reason.clone()).unwrap_or_default(),
+            actor: stop.map(|it| actor_message(&it.actor)),
+        }
+    }
+
+    fn began(&self, attempt: u32) -> AttemptBegan {
+        AttemptBegan {
+            run_id: self.row.id.clone(),
+            pipeline_id: self.row.pipeline_id.clone(),
+            attempt,
+            executor: self
+                .run
+                .holder
+                .as_ref()
+                .map(|it| it.executor.clone())
+                .unwrap_or_default(),
+            at_ms: self.now_ms,
+        }
+    }
+
+    fn ended(&self, attempt: u32, how: AttemptEnd) -> AttemptEnded {
+        let how = match how {
+            AttemptEnd::Finished => message::AttemptEnd::Finished,
+            AttemptEnd::HandedBack => message::AttemptEnd::HandedBack,
+            AttemptEnd::Lost => message::AttemptEnd::Lost,
+        };
+        AttemptEnded {
+            run_id: self.row.id.clone(),
+            pipeline_id: self.row.pipeline_id.clone(),
+            attempt,
+            executor: self.row.executor.clone().unwrap_or_default(),
+            how: how.into(),
+            at_ms: self.now_ms,
+            last_seq: self.run.last_seq,
+        }
+    }
+
+    fn step(&self, position: usize) -> StepChanged {
+        let step = &self.run.steps[position];
+        StepChanged {
+            run_id: self.row.id.clone(),
+            pipeline_id: self.row.pipeline_id.clone(),
+            attempt: self.run.attempt,
+            step_id: self.run.plan.steps[position].id.to_string(),
+            r#try: step.progress.tries,
+            state: step_state(step.progress.state).into(),
+            at_ms: self.now_ms,
+            exit_code: step.exit_code,
+            message: step.message.clone(),
+        }
+    }
+}
+
+/// The actor as a message holds it.
+pub(crate) fn actor_message(actor: &Actor) -> message::Actor {
+    message::Actor {
+        user_id: actor.user_id.clone(),
+        name: actor.name.clone(),
+        token_id: actor.token_id.clone(),
+    }
+}
+
+/// The state as a message names it.
+pub(crate) fn state(state: State) -> message::RunState {
+    match state {
+        State::Queued => message::RunState::Queued,
+        State::Running => message::RunState::Running,
+        State::Waiting => message::RunState::Waiting,
+        State::Cancelling => message::RunState::Cancelling,
+        State::Failing => message::RunState::Failing,
+        State::Succeeded => message::RunState::Succeeded,
+        State::Warned => message::RunState::Warned,
+        State::Failed => message::RunState::Failed,
+        State::Cancelled => message::RunState::Cancelled,
+    }
+}
+
+/// The step's state as a message names it.
+pub(crate) fn step_state(state: StepState) -> message::StepState {
+    match state {
+        StepState::Pending => message::StepState::Pending,
+        StepState::Running => message::StepState::Running,
+        StepState::Retrying { .. } => message::StepState::Retrying,
+        StepState::Succeeded => message::StepState::Succeeded,
+        StepState::Warned => message::StepState::Warned,
+        StepState::Failed => message::StepState::Failed,
+        StepState::Cancelled => message::StepState::Cancelled,
+        StepState::Skipped => message::StepState::Skipped,
+    }
+}
+
+/// The cause as a message names it.
+pub(crate) fn cause(cause: EndCause) -> message::EndCause {
+    match cause {
+        EndCause::Completed => message::EndCause::Completed,
+        EndCause::StepFailed => message::EndCause::StepFailed,
+        EndCause::StepTimedOut => message::EndCause::StepTimedOut,
+        EndCause::ExecutorLost => message::EndCause::ExecutorLost,
+        EndCause::Stopped => message::EndCause::Stopped,
+        EndCause::Reset => message::EndCause::Reset,
+        EndCause::Rejected => message::EndCause::Rejected,
+    }
+}
+
+/// The mode as a message names it; unspecified without a stop.
+pub(crate) fn stop_mode(mode: Option<StopMode>) -> message::StopMode {
+    match mode {
+        None => message::StopMode::Unspecified,
+        Some(StopMode::Graceful) => message::StopMode::Graceful,
+        Some(StopMode::Cancel) => message::StopMode::Cancel,
+        Some(StopMode::Kill) => message::StopMode::Kill,
+    }
+}

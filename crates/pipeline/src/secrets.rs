@@ -1,0 +1,61 @@
+//! The secrets of a step that is being granted: asked of the registry, told in one answer, never
+//! stored here.
+
+use std::collections::HashMap;
+
+use contracts::registry::RevealSecretsRequest;
+use contracts::registry::registry_client::RegistryClient;
+use runtime::Route;
+use tonic::Code;
+
+use crate::Error;
+
+/// What the registry said.
+pub(crate) enum Revealed {
+    /// Values by the names of the step's environment.
+    Values(HashMap<String, Vec<u8>>),
+    /// It has no such secret; in words.
+    Missing(String),
+}
+
+/// Whose secrets are asked for.
+pub(crate) struct Need<'a> {
+    pub(crate) account: &'a str,
+    pub(crate) run_id: &'a str,
+    pub(crate) step_id: &'a str,
+    /// Environment name to secret name.
+    pub(crate) secrets: &'a std::collections::BTreeMap<String, String>,
+}
+
+/// Asks for a step's secrets. A step that names none costs no call.
+pub(crate) async fn reveal(registry: &Route, need: Need<'_>) -> Result<Revealed, Error> {
+    if need.secrets.is_empty() {
+        return Ok(Revealed::Values(HashMap::new()));
+    }
+    let request = RevealSecretsRequest {
+        account: need.account.to_owned(),
+        names: need.secrets.values().cloned().collect(),
+        run_id: need.run_id.to_owned(),
+        step_id: need.step_id.to_owned(),
+    };
+    match RegistryClient::new(registry.clone())
+        .reveal_secrets(request)
+        .await
+    {
+        Ok(answer) => {
+            let values = answer.into_inner().values;
+            let by_environment = |(name, secret): (&String, &String)| {
+                values
+                    .get(secret)
+                    .map(|value| (name.clone(), value.clone()))
+            };
+            Ok(Revealed::Values(
+                need.secrets.iter().filter_map(by_environment).collect(),
+            ))
+        }
+        Err(status) if status.code() == Code::NotFound => {
+            Ok(Revealed::Missing(status.message().to_owned()))
+        }
+        Err(status) => Err(Error::Registry(status.message().to_owned())),
+    }
+}

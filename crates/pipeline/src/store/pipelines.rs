@@ -1,0 +1,262 @@
+//! Pipelines and their versions.
+
+use contracts::id::{PipelineId, StepId};
+use contracts::message::{PipelineDefined, PipelineDeleted, PipelineReset};
+use runtime::clock;
+use sea_orm::ActiveValue::{NotSet, Set, Unchanged};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    QuerySelect as _,
+};
+use steps::{Definition, Plan};
+
+use super::Store;
+use crate::Error;
+use crate::entity::{pipeline, run, step, version};
+use crate::news;
+use crate::record::to_json;
+use crate::run::Actor;
+
+/// A definition to be stored.
+pub(crate) struct Define {
+    pub(crate) account: String,
+    pub(crate) actor: Actor,
+    /// The pipeline that gets a new version; a new pipeline when absent.
+    pub(crate) pipeline_id: Option<String>,
+    pub(crate) definition: Definition,
+    /// Give the pipeline of the same name a new version if there is one.
+    pub(crate) upsert: bool,
+}
+
+/// What became of a definition.
+pub(crate) struct Stored {
+    pub(crate) row: pipeline::Model,
+    pub(crate) created: bool,
+}
+
+impl Store {
+    /// Stores a definition as a pipeline's new version. The same definition again makes none.
+    pub(crate) async fn define(&self, define: Define) -> Result<Stored, Error> {
+        let now_ms = clock::now_ms();
+        let tx = self.database.begin().await?;
+        let existing = self.to_define(&tx, &define).await?;
+        let created = existing.is_none();
+        let definition = to_json(&define.definition);
+        if let Some(row) = &existing
+            && current_definition(&tx, row).await? == definition
+        {
+            return Ok(Stored {
+                row: row.clone(),
+                created,
+            });
+        }
+        let row = save_pipeline(&tx, existing, &define, now_ms).await?;
+        save_version(&tx, &row, &define, definition, now_ms).await?;
+        save_step_ids(&tx, &row, &define.definition, now_ms).await?;
+        let defined = PipelineDefined {
+            pipeline_id: row.id.clone(),
+            name: row.name.clone(),
+            version: row.version.cast_unsigned(),
+            actor: Some(news::actor_message(&define.actor)),
+        };
+        outbox::announce(&tx, &defined, now_ms).await?;
+        tx.commit().await?;
+        self.relay.ring();
+        Ok(Stored { row, created })
+    }
+
+    async fn to_define(
+        &self,
+        tx: &DatabaseTransaction,
+        define: &Define,
+    ) -> Result<Option<pipeline::Model>, Error> {
+        let all = pipeline::Entity::find()
+            .filter(pipeline::Column::Account.eq(&define.account))
+            .filter(pipeline::Column::DeletedAtMs.is_null())
+            .lock_exclusive();
+        if let Some(id) = &define.pipeline_id {
+            let row = all.filter(pipeline::Column::Id.eq(id)).one(tx).await?;
+            return row.map(Some).ok_or_else(|| Error::NoPipeline(id.clone()));
+        }
+        let name = &define.definition.name;
+        let mut same = all
+            .filter(pipeline::Column::Name.eq(name))
+            .limit(10)
+            .all(tx)
+            .await?;
+        match (same.len(), define.upsert) {
+            (0, _) => Ok(None),
+            (_, false) => Err(Error::Exists(name.clone())),
+            (1, true) => Ok(same.pop()),
+            (_, true) => Err(Error::Ambiguous {
+                name: name.clone(),
+                ids: same.into_iter().map(|row| row.id).collect(),
+            }),
+        }
+    }
+
+    /// Hides a pipeline whose runs have all ended. Its number and counts are never used again.
+    pub(crate) async fn delete(&self, row: &pipeline::Model, actor: &Actor) -> Result<(), Error> {
+        let now_ms = clock::now_ms();
+        let tx = self.database.begin().await?;
+        lock_pipeline(&tx, row).await?;
+        let open = run::Entity::find()
+            .filter(run::Column::PipelineId.eq(&row.id))
+            .filter(run::Column::EndedAtMs.is_null());
+        if open.limit(1).count(&*tx).await? > 0 {
+            return Err(Error::Unfinished(row.name.clone()));
+        }
+        let hidden = pipeline::ActiveModel {
+            number: Unchanged(row.number),
+            deleted_at_ms: Set(Some(now_ms)),
+            ..Default::default()
+        };
+        pipeline::Entity::update(hidden)
+            .exec_without_returning(&*tx)
+            .await?;
+        let deleted = PipelineDeleted {
+            pipeline_id: row.id.clone(),
+            name: row.name.clone(),
+            actor: Some(news::actor_message(actor)),
+        };
+        outbox::announce(&tx, &deleted, now_ms).await?;
+        tx.commit().await?;
+        self.relay.ring();
+        Ok(())
+    }
+
+    /// The pipeline shows no position until its next run.
+    pub(crate) async fn forget_position(
+        &self,
+        row: &pipeline::Model,
+        actor: &Actor,
+    ) -> Result<(), Error> {
+        let now_ms = clock::now_ms();
+        let tx = self.database.begin().await?;
+        let latest = lock_pipeline(&tx, row).await?;
+        let reset = pipeline::ActiveModel {
+            number: Unchanged(row.number),
+            reset_run_count: Set(latest.run_count),
+            updated_at_ms: Set(now_ms),
+            ..Default::default()
+        };
+        pipeline::Entity::update(reset)
+            .exec_without_returning(&*tx)
+            .await?;
+        let message = PipelineReset {
+            pipeline_id: row.id.clone(),
+            actor: Some(news::actor_message(actor)),
+        };
+        outbox::announce(&tx, &message, now_ms).await?;
+        tx.commit().await?;
+        self.relay.ring();
+        Ok(())
+    }
+}
+
+async fn lock_pipeline(
+    tx: &DatabaseTransaction,
+    row: &pipeline::Model,
+) -> Result<pipeline::Model, Error> {
+    let locked = pipeline::Entity::find_by_id(row.number)
+        .lock_exclusive()
+        .one(tx)
+        .await?;
+    locked.ok_or_else(|| Error::NoPipeline(row.name.clone()))
+}
+
+async fn current_definition(
+    tx: &DatabaseTransaction,
+    row: &pipeline::Model,
+) -> Result<String, Error> {
+    let key = (row.id.clone(), row.version);
+    let current = version::Entity::find_by_id(key).one(tx).await?;
+    Ok(current.map(|it| it.definition).unwrap_or_default())
+}
+
+async fn save_pipeline(
+    tx: &DatabaseTransaction,
+    existing: Option<pipeline::Model>,
+    define: &Define,
+    now_ms: i64,
+) -> Result<pipeline::Model, Error> {
+    let definition = &define.definition;
+    let concurrency = definition.concurrency.cast_signed();
+    if let Some(row) = existing {
+        let next = pipeline::ActiveModel {
+            number: Unchanged(row.number),
+            name: Set(definition.name.clone()),
+            version: Set(row.version + 1),
+            concurrency: Set(concurrency),
+            updated_at_ms: Set(now_ms),
+            ..Default::default()
+        };
+        return Ok(pipeline::Entity::update(next).exec(tx).await?);
+    }
+    let first = pipeline::ActiveModel {
+        number: NotSet,
+        id: Set(PipelineId::made_at(now_ms).to_string()),
+        account: Set(define.account.clone()),
+        owner: Set(define.actor.user_id.clone()),
+        owner_name: Set(define.actor.name.clone()),
+        name: Set(definition.name.clone()),
+        version: Set(1),
+        concurrency: Set(concurrency),
+        run_count: Set(0),
+        reset_run_count: Set(0),
+        created_at_ms: Set(now_ms),
+        updated_at_ms: Set(now_ms),
+        deleted_at_ms: Set(None),
+    };
+    Ok(pipeline::Entity::insert(first)
+        .exec_with_returning(tx)
+        .await?)
+}
+
+async fn save_version(
+    tx: &DatabaseTransaction,
+    row: &pipeline::Model,
+    define: &Define,
+    definition: String,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let version = version::ActiveModel {
+        pipeline_id: Set(row.id.clone()),
+        version: Set(row.version),
+        definition: Set(definition),
+        plan: Set(to_json(&Plan::of(&define.definition))),
+        created_by: Set(define.actor.user_id.clone()),
+        created_at_ms: Set(now_ms),
+    };
+    version::Entity::insert(version)
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
+}
+
+/// A step keeps its ids as long as its slug stays; a new slug gets new ones.
+async fn save_step_ids(
+    tx: &DatabaseTransaction,
+    row: &pipeline::Model,
+    definition: &Definition,
+    now_ms: i64,
+) -> Result<(), Error> {
+    if definition.steps.is_empty() {
+        return Ok(());
+    }
+    let steps = definition.steps.iter().map(|it| step::ActiveModel {
+        number: NotSet,
+        id: Set(StepId::made_at(now_ms).to_string()),
+        pipeline_id: Set(row.id.clone()),
+        slug: Set(it.id.clone()),
+    });
+    let known = OnConflict::columns([step::Column::PipelineId, step::Column::Slug])
+        .do_nothing()
+        .to_owned();
+    step::Entity::insert_many(steps)
+        .on_conflict(known)
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
+}

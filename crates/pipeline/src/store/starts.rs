@@ -1,0 +1,276 @@
+//! A run is accepted: its origin, its number, its row and its announcement commit together.
+//!
+//! **Invariants:** I1 (accepted is durable), I3 (one run per origin), I7 (numbers without gap).
+
+use std::collections::BTreeMap;
+
+use contracts::id::RunId;
+use contracts::message::{RunChanged, RunRequested, RunState};
+use outbox::Announcement;
+use runtime::clock;
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::{
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    QuerySelect as _,
+};
+
+use super::Store;
+use crate::Error;
+use crate::entity::{origin, pipeline, run};
+use crate::news;
+use crate::record::to_json;
+use crate::run::Actor;
+use crate::state::State;
+
+/// How far a queue position is counted.
+pub(crate) const POSITIONS: u64 = 10_000;
+/// How long a user's idempotency key is remembered.
+const KEY_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// What starts a run; unique, so that repeating a start changes nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    /// A user's key, within the account, its owner and the pipeline.
+    pub(crate) key: String,
+    /// Tells a repeated request from another one with the same key.
+    pub(crate) fingerprint: String,
+}
+
+/// A run to be accepted.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    pub(crate) account: String,
+    pub(crate) pipeline_id: String,
+    pub(crate) origin: Origin,
+    pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) actor: Actor,
+}
+
+/// What became of a start.
+pub(crate) struct Started {
+    pub(crate) row: run::Model,
+    pub(crate) pipeline: pipeline::Model,
+    /// The origin was seen before.
+    pub(crate) repeated: bool,
+    /// Unfinished runs of the pipeline before it.
+    pub(crate) position: u64,
+}
+
+impl Store {
+    /// Accepts a run once per origin.
+    pub(crate) async fn start_run(&self, start: Start) -> Result<Started, Error> {
+        let now_ms = clock::now_ms();
+        let origin = start.origin_key();
+        let tx = self.database.begin().await?;
+        let pipeline = count_run(&tx, &start).await?;
+        let run_id = RunId::made_at(now_ms).to_string();
+        if !claim(&tx, &origin, &run_id, &start, now_ms).await? {
+            drop(tx);
+            return self.started_before(&origin, &start).await;
+        }
+        let parameters = self
+            .checked_parameters(&tx, &pipeline, start.parameters)
+            .await?;
+        let row = run_row(&pipeline, run_id, parameters, &start.actor, now_ms);
+        let row = run::Entity::insert(row).exec_with_returning(&*tx).await?;
+        outbox::announce_all(&tx, accepted(&row, &pipeline, &start.actor)?, now_ms).await?;
+        tx.commit().await?;
+        self.relay.ring();
+        let position = self.position(&row).await?;
+        Ok(Started {
+            row,
+            pipeline,
+            repeated: false,
+            position,
+        })
+    }
+
+    async fn started_before(&self, origin: &str, start: &Start) -> Result<Started, Error> {
+        let reader = self.database.reader();
+        let gone = || Error::Row(format!("the run of origin {origin} is gone"));
+        let seen = origin::Entity::find_by_id(origin)
+            .one(reader)
+            .await?
+            .ok_or_else(gone)?;
+        if seen.fingerprint != start.origin.fingerprint {
+            return Err(Error::KeyReused);
+        }
+        let row = run::Entity::find()
+            .filter(run::Column::Id.eq(seen.run_id))
+            .one(reader)
+            .await?;
+        let row = row.ok_or_else(gone)?;
+        let pipeline = self.pipeline(&start.account, &row.pipeline_id).await?;
+        let position = self.position(&row).await?;
+        Ok(Started {
+            row,
+            pipeline,
+            repeated: true,
+            position,
+        })
+    }
+
+    async fn checked_parameters(
+        &self,
+        tx: &DatabaseTransaction,
+        pipeline: &pipeline::Model,
+        given: BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let plan = self.plan(tx, &pipeline.id, pipeline.version).await?;
+        if !plan.steps.iter().any(|step| step.enabled) {
+            return Err(Error::NoStep(pipeline.name.clone()));
+        }
+        steps::parameters::resolve(&plan.parameters, &given).map_err(Error::Faults)
+    }
+
+    /// Unfinished runs of the same pipeline before this one.
+    pub(crate) async fn position(&self, row: &run::Model) -> Result<u64, Error> {
+        let before = run::Entity::find()
+            .select_only()
+            .column(run::Column::Number)
+            .filter(run::Column::PipelineId.eq(&row.pipeline_id))
+            .filter(run::Column::EndedAtMs.is_null())
+            .filter(run::Column::RunCount.lt(row.run_count))
+            .limit(POSITIONS);
+        Ok(before.count(self.database.reader()).await?)
+    }
+
+    /// Forgets users' keys that have expired. Answers whether there may be more.
+    pub(crate) async fn forget_keys(&self) -> Result<bool, Error> {
+        const BATCH: u64 = 1000;
+        let reader = self.database.reader();
+        let expired: Vec<String> = origin::Entity::find()
+            .select_only()
+            .column(origin::Column::Origin)
+            .filter(origin::Column::ExpiresAtMs.lt(clock::now_ms()))
+            .limit(BATCH)
+            .into_tuple()
+            .all(reader)
+            .await?;
+        if expired.is_empty() {
+            return Ok(false);
+        }
+        let more = expired.len() as u64 == BATCH;
+        let tx = self.database.begin().await?;
+        let these = origin::Column::Origin.is_in(expired);
+        origin::Entity::delete_many()
+            .filter(these)
+            .exec(&*tx)
+            .await?;
+        tx.commit().await?;
+        Ok(more)
+    }
+}
+
+impl Start {
+    /// Users' keys have a namespace of their own; the parts can't run into each other.
+    fn origin_key(&self) -> String {
+        let owner = &self.actor.user_id;
+        to_json(&[
+            "user",
+            &self.account,
+            owner,
+            &self.pipeline_id,
+            &self.origin.key,
+        ])
+    }
+}
+
+/// Locks the pipeline's row and takes the next number. Undone with the transaction.
+async fn count_run(tx: &DatabaseTransaction, start: &Start) -> Result<pipeline::Model, Error> {
+    use pipeline::Column;
+    let counted = pipeline::Entity::update_many()
+        .col_expr(Column::RunCount, Expr::col(Column::RunCount).add(1))
+        .filter(Column::Id.eq(&start.pipeline_id))
+        .filter(Column::Account.eq(&start.account))
+        .filter(Column::DeletedAtMs.is_null())
+        .exec_with_returning(tx)
+        .await?;
+    counted
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::NoPipeline(start.pipeline_id.clone()))
+}
+
+/// Takes the origin for this run. `false` if it was taken before.
+async fn claim(
+    tx: &DatabaseTransaction,
+    origin: &str,
+    run_id: &str,
+    start: &Start,
+    now_ms: i64,
+) -> Result<bool, Error> {
+    let row = origin::ActiveModel {
+        origin: Set(origin.to_owned()),
+        run_id: Set(run_id.to_owned()),
+        fingerprint: Set(start.origin.fingerprint.clone()),
+        expires_at_ms: Set(Some(now_ms + KEY_LIFE_MS)),
+    };
+    let taken = origin::Entity::insert(row)
+        .on_conflict(
+            OnConflict::column(origin::Column::Origin)
+                .do_nothing()
+                .to_owned(),
+        )
+        .exec_without_returning(tx)
+        .await?;
+    Ok(taken == 1)
+}
+
+fn run_row(
+    pipeline: &pipeline::Model,
+    id: String,
+    parameters: BTreeMap<String, String>,
+    actor: &Actor,
+    now_ms: i64,
+) -> run::ActiveModel {
+    run::ActiveModel {
+        number: NotSet,
+        id: Set(id),
+        pipeline_id: Set(pipeline.id.clone()),
+        run_count: Set(pipeline.run_count),
+        version: Set(pipeline.version),
+        state: Set(State::Queued.name().to_owned()),
+        attempt: Set(0),
+        executor: Set(None),
+        boot: Set(None),
+        lost_in_a_row: Set(0),
+        stop: Set(None),
+        cause: Set(None),
+        reason: Set(String::new()),
+        started_by: Set(to_json(actor)),
+        parameters: Set(to_json(&parameters)),
+        last_seq: Set(0),
+        requested_at_ms: Set(now_ms),
+        queued_at_ms: Set(now_ms),
+        started_at_ms: Set(None),
+        ended_at_ms: Set(None),
+    }
+}
+
+fn accepted(
+    row: &run::Model,
+    pipeline: &pipeline::Model,
+    actor: &Actor,
+) -> Result<[Announcement; 2], Error> {
+    let requested = RunRequested {
+        run_id: row.id.clone(),
+        pipeline_id: row.pipeline_id.clone(),
+        run_count: row.run_count,
+        attempt: 1,
+        concurrency: pipeline.concurrency.cast_unsigned(),
+        priority: 0,
+        requested_at_ms: row.requested_at_ms,
+    };
+    let changed = RunChanged {
+        run_id: row.id.clone(),
+        pipeline_id: row.pipeline_id.clone(),
+        run_count: row.run_count,
+        to: RunState::Queued.into(),
+        at_ms: row.requested_at_ms,
+        actor: Some(news::actor_message(actor)),
+        ..Default::default()
+    };
+    Ok([Announcement::of(&requested)?, Announcement::of(&changed)?])
+}
