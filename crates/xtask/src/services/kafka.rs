@@ -21,7 +21,7 @@ use super::record::Broker;
 use crate::{process, tools};
 
 /// How long it may take to start, its recovery after a crash included, and to stop.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(2);
 
 const CLUSTER_ID: &str = "cGVuc3RvY2stdGVzdHMxMg";
 

@@ -17,7 +17,7 @@ use super::record::Database;
 use crate::{process, tools};
 
 /// How long it may take to start, its recovery after a crash included, and to stop.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(2);
 
 const USER: &str = "postgres";
 
