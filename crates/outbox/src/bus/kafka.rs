@@ -1,45 +1,185 @@
-//! Apache Kafka.
+//! The bus on Apache Kafka.
+//!
+//! One idempotent producer a process, one client a reader. Messages never expire inside the client:
+//! a publication that takes too long is given up as a whole, with its producer, so that what got
+//! through is always a beginning of what was asked, and a repetition keeps the order of each key.
+//!
+//! **Invariants:** a position is committed only after the effect, so everything is read at least
+//! once. A message is a CloudEvent in binary mode ([`event`]).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use contracts::message::Topic;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode as Code;
 use runtime::{Readiness, Tasks};
 
-use super::{Config, Error, Heard, Post, Refused, Tuning};
+use super::{Config, Error, Post, Refused, Tuning};
 
-#[derive(Debug, Clone)]
-pub(super) enum Broker {}
+mod client;
+mod event;
+mod publish;
+mod read;
+mod topics;
+
+use publish::Producer;
+pub(super) use read::{Broadcast, Reader};
+
+/// The name of this seam in the readiness report.
+const SEAM: &str = "bus";
+/// The longest pause between two tries to reach a broker that is away at start.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A connection to the brokers.
+#[derive(Clone)]
+pub(super) struct Broker(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    producer: RwLock<Arc<Producer>>,
+    /// The brokers don't know the group protocol of Kafka 4.
+    classic: AtomicBool,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Broker").field(&self.0.config.url).finish()
+    }
+}
 
 impl Broker {
-    pub(super) async fn open(c: &Config, _: &Readiness, _: &Tasks) -> Result<Self, Error> {
-        Err(Error::NotBuilt(c.url.clone()))
+    pub(super) async fn open(
+        config: &Config,
+        ready: &Readiness,
+        tasks: &Tasks,
+    ) -> Result<Self, Error> {
+        let broker = Self(Arc::new(Shared {
+            config: config.clone(),
+            producer: RwLock::new(Arc::new(Producer::new(config)?)),
+            classic: AtomicBool::new(false),
+        }));
+        match broker.prepare().await {
+            Ok(()) => ready.present(SEAM),
+            Err(Error::Away(why)) => {
+                ready.missing(SEAM, &why);
+                tracing::warn!("the bus is away: {why}");
+                broker.prepare_later(ready, tasks);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(broker)
     }
-    pub(super) async fn publish(&self, _: Vec<Post>) -> Result<Vec<Result<(), Refused>>, Error> {
-        match *self {}
+
+    /// Makes the topics and lets the producer introduce itself, which takes half a second once.
+    async fn prepare(&self) -> Result<(), Error> {
+        topics::ensure(&self.0.config, &self.producer()).await
     }
-    pub(super) fn read(&self, _: &str, _: &[Topic], _: Tuning) -> Result<Reader, Error> {
-        match *self {}
+
+    fn prepare_later(&self, ready: &Readiness, tasks: &Tasks) {
+        let (broker, ready, draining) = (self.clone(), ready.clone(), tasks.draining().clone());
+        let work = async move {
+            let mut pause = Duration::from_millis(100);
+            while let Err(error) = broker.prepare().await {
+                ready.missing(SEAM, error.to_string());
+                tracing::warn!("the bus isn't ready: {error}");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            ready.present(SEAM);
+        };
+        tasks.spawn(async move {
+            let _ = draining.run_until_cancelled(work).await;
+        });
     }
-    pub(super) async fn broadcast(&self, _: &[Topic]) -> Result<Broadcast, Error> {
-        match *self {}
+
+    pub(super) async fn publish(
+        &self,
+        posts: Vec<Post>,
+    ) -> Result<Vec<Result<(), Refused>>, Error> {
+        let producer = self.producer();
+        let outcome = producer.publish(&posts).await;
+        if outcome.is_err() {
+            self.replace(&producer)?;
+        }
+        outcome
+    }
+
+    pub(super) fn read(
+        &self,
+        group: &str,
+        topics: &[Topic],
+        tuning: Tuning,
+    ) -> Result<Reader, Error> {
+        Reader::join(self, group, topics, tuning)
+    }
+
+    pub(super) async fn broadcast(&self, topics: &[Topic]) -> Result<Broadcast, Error> {
+        Broadcast::from_now(&self.0.config, topics).await
+    }
+
+    fn producer(&self) -> Arc<Producer> {
+        self.0
+            .producer
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Gives up on a producer, with all that it still holds.
+    fn replace(&self, producer: &Arc<Producer>) -> Result<(), Error> {
+        let mut current = self
+            .0
+            .producer
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&current, producer) {
+            let given_up =
+                std::mem::replace(&mut *current, Arc::new(Producer::new(&self.0.config)?));
+            drop(current);
+            given_up.give_up();
+        }
+        Ok(())
+    }
+
+    fn is_classic(&self) -> bool {
+        self.0.classic.load(Ordering::Relaxed)
+    }
+
+    fn fall_back_to_classic(&self) {
+        self.0.classic.store(true, Ordering::Relaxed);
     }
 }
 
-#[derive(Debug)]
-pub(super) enum Reader {}
-
-impl Reader {
-    pub(super) async fn next(&mut self, _: usize) -> Result<Vec<Heard>, Error> {
-        match *self {}
-    }
-    pub(super) fn commit(&mut self) -> Result<(), Error> {
-        match *self {}
+/// What the client library said, as far as a caller would act differently.
+fn fault(error: &KafkaError, topic: Option<Topic>) -> Error {
+    let missing = matches!(
+        error.rdkafka_error_code(),
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic)
+    );
+    match (missing, topic) {
+        (true, Some(topic)) => Error::Topic {
+            topic: topic.name(),
+            why: "it isn't there".into(),
+        },
+        (true, None) => Error::Away(format!("a topic is missing: {error}")),
+        (false, _) => Error::away(error),
     }
 }
 
-#[derive(Debug)]
-pub(super) enum Broadcast {}
+/// Runs a call of the client library that blocks.
+async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(call)
+        .await
+        .map_err(Error::away)?
+}
 
-impl Broadcast {
-    pub(super) async fn next(&mut self) -> Result<Heard, Error> {
-        match *self {}
+/// Drops a client aside: it says goodbye to the broker, which may take a while.
+fn drop_aside<T: Send + 'static>(client: T) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn_blocking(move || drop(client));
     }
 }

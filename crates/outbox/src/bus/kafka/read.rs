@@ -1,0 +1,311 @@
+//! Reading from Kafka, as one of a group or from now on.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use contracts::message::Topic;
+use futures::FutureExt as _;
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use super::client::{self, Quiet};
+use super::{Broker, blocking, drop_aside, event, fault};
+use crate::bus::{Config, Error, Heard, Tuning};
+
+/// Bytes of messages that are read at once.
+const BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
+/// How long the cluster may take to say where its topics end.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
+type Client = StreamConsumer<Quiet>;
+
+/// One of a group's readers.
+pub(in crate::bus) struct Reader {
+    broker: Broker,
+    group: String,
+    topics: Vec<Topic>,
+    tuning: Tuning,
+    classic: bool,
+    client: Option<Client>,
+    /// The offset after the last message that was read, of each partition.
+    read: HashMap<(Topic, i32), i64>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("group", &self.group)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a reader does about an error.
+enum Remedy {
+    /// The client library gets over it by itself.
+    Wait,
+    /// The brokers don't know the group protocol of Kafka 4.
+    Classic,
+    /// Start over.
+    Fail(Error),
+}
+
+impl Reader {
+    pub(super) fn join(
+        broker: &Broker,
+        group: &str,
+        topics: &[Topic],
+        tuning: Tuning,
+    ) -> Result<Self, Error> {
+        let mut reader = Self {
+            broker: broker.clone(),
+            group: group.to_owned(),
+            topics: topics.to_vec(),
+            tuning,
+            classic: broker.is_classic(),
+            client: None,
+            read: HashMap::new(),
+        };
+        reader.subscribe()?;
+        Ok(reader)
+    }
+
+    fn subscribe(&mut self) -> Result<(), Error> {
+        let config = &self.broker.0.config;
+        let settings = client::reader(config, &self.group, self.tuning, self.classic)?;
+        let client = Client::from_config_and_context(&settings, Quiet).map_err(setting)?;
+        let names: Vec<&str> = self.topics.iter().map(|topic| topic.name()).collect();
+        client.subscribe(&names).map_err(setting)?;
+        self.leave();
+        self.client = Some(client);
+        Ok(())
+    }
+
+    pub(in crate::bus) async fn next(&mut self, most: usize) -> Result<Vec<Heard>, Error> {
+        let mut found = vec![self.first().await?];
+        let mut bytes = found[0].payload.len();
+        while found.len() < most && bytes < BYTES_AT_ONCE {
+            let Some(client) = &self.client else { break };
+            // An error comes again with the next first message, if it lasts.
+            let Some(Ok(message)) = client.recv().now_or_never() else {
+                break;
+            };
+            let Some(heard) = event::heard(&message) else {
+                continue;
+            };
+            bytes += heard.payload.len();
+            found.push(heard);
+        }
+        for heard in &found {
+            self.read.insert(
+                (heard.topic, heard.position.partition),
+                heard.position.offset + 1,
+            );
+        }
+        Ok(found)
+    }
+
+    async fn first(&mut self) -> Result<Heard, Error> {
+        loop {
+            let Some(client) = &self.client else {
+                return Err(Error::away("left the group"));
+            };
+            let error = match client.recv().await {
+                Ok(message) => match event::heard(&message) {
+                    Some(heard) => return Ok(heard),
+                    None => continue,
+                },
+                Err(error) => error,
+            };
+            match remedy(&error, &self.topics, self.classic) {
+                Remedy::Wait => {
+                    tracing::debug!(
+                        consumer.group = self.group,
+                        "reading goes on after: {error}"
+                    );
+                }
+                Remedy::Classic => {
+                    tracing::info!("the broker has no group protocol \"consumer\": using classic");
+                    self.broker.fall_back_to_classic();
+                    self.classic = true;
+                    self.subscribe()?;
+                }
+                Remedy::Fail(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Commits what is still ours; what went to another reader is that one's to commit.
+    pub(in crate::bus) fn commit(&mut self) -> Result<(), Error> {
+        let Some(client) = &self.client else {
+            return Ok(());
+        };
+        let ours = client.assignment().map_err(Error::away)?;
+        let mut offsets = TopicPartitionList::with_capacity(self.read.len());
+        for ((topic, partition), offset) in self.read.drain() {
+            if ours.find_partition(topic.name(), partition).is_some() {
+                offsets
+                    .add_partition_offset(topic.name(), partition, Offset::Offset(offset))
+                    .map_err(Error::away)?;
+            }
+        }
+        if offsets.count() == 0 {
+            return Ok(());
+        }
+        client
+            .commit(&offsets, CommitMode::Async)
+            .map_err(Error::away)
+    }
+
+    fn leave(&mut self) {
+        if let Some(client) = self.client.take() {
+            drop_aside(client);
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "used as a function of errors"
+)]
+fn setting(error: KafkaError) -> Error {
+    Error::Setting(error.to_string())
+}
+
+fn remedy(error: &KafkaError, topics: &[Topic], classic: bool) -> Remedy {
+    let Some(code) = error.rdkafka_error_code() else {
+        return match error {
+            KafkaError::PartitionEOF(_) => Remedy::Wait,
+            other => Remedy::Fail(Error::away(other)),
+        };
+    };
+    let is_of_old = matches!(code, Code::UnsupportedFeature | Code::UnsupportedVersion);
+    let passes = matches!(
+        code,
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Resolve
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::PollExceeded
+            | Code::NotLeaderForPartition
+            | Code::LeaderNotAvailable
+            | Code::CoordinatorNotAvailable
+            | Code::CoordinatorLoadInProgress
+            | Code::NotCoordinator
+            | Code::RebalanceInProgress
+    );
+    if is_of_old && !classic {
+        Remedy::Classic
+    } else if passes && !matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+        Remedy::Wait
+    } else {
+        Remedy::Fail(fault(error, topics.first().copied()))
+    }
+}
+
+/// Hears what is published from now on.
+pub(in crate::bus) struct Broadcast {
+    client: Option<Client>,
+    topics: Vec<Topic>,
+}
+
+impl std::fmt::Debug for Broadcast {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broadcast")
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Broadcast {
+    pub(super) async fn from_now(config: &Config, topics: &[Topic]) -> Result<Self, Error> {
+        let settings = client::broadcast(config)?;
+        let client = Client::from_config_and_context(&settings, Quiet).map_err(setting)?;
+        let mut broadcast = Self {
+            client: Some(client),
+            topics: topics.to_vec(),
+        };
+        broadcast.assign_ends().await?;
+        Ok(broadcast)
+    }
+
+    /// Begins where each partition ends now, so that nothing published from here on is missed.
+    async fn assign_ends(&mut self) -> Result<(), Error> {
+        let Some(client) = self.client.take() else {
+            return Ok(());
+        };
+        let topics = self.topics.clone();
+        let outcome = blocking(move || {
+            let assigned =
+                ends(&client, &topics).and_then(|ends| client.assign(&ends).map_err(Error::away));
+            assigned.map(|()| client)
+        });
+        self.client = Some(outcome.await?);
+        Ok(())
+    }
+
+    pub(in crate::bus) async fn next(&mut self) -> Result<Heard, Error> {
+        loop {
+            let Some(client) = &self.client else {
+                return Err(Error::away("not assigned"));
+            };
+            match client.recv().await {
+                Ok(message) => {
+                    if let Some(heard) = event::heard(&message) {
+                        return Ok(heard);
+                    }
+                }
+                Err(error) => {
+                    if let Remedy::Fail(error) = remedy(&error, &self.topics, true) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Broadcast {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            drop_aside(client);
+        }
+    }
+}
+
+fn ends(client: &Client, topics: &[Topic]) -> Result<TopicPartitionList, Error> {
+    let mut ends = TopicPartitionList::new();
+    for topic in topics {
+        let failed = |error: KafkaError| fault(&error, Some(*topic));
+        let cluster = client
+            .fetch_metadata(Some(topic.name()), LOOK_LIMIT)
+            .map_err(failed)?;
+        let partitions = cluster
+            .topics()
+            .first()
+            .map_or(&[][..], |it| it.partitions());
+        if partitions.is_empty() {
+            return Err(Error::Topic {
+                topic: topic.name(),
+                why: "it isn't there".into(),
+            });
+        }
+        for partition in partitions {
+            let (_, end) = client
+                .fetch_watermarks(topic.name(), partition.id(), LOOK_LIMIT)
+                .map_err(failed)?;
+            ends.add_partition_offset(topic.name(), partition.id(), Offset::Offset(end))
+                .map_err(failed)?;
+        }
+    }
+    Ok(ends)
+}

@@ -1,0 +1,213 @@
+//! A bus, and a service's store beside it.
+
+use std::time::Duration;
+
+use contracts::id::{MessageId, RunId};
+use contracts::message::RunRequested;
+use outbox::bus::Config;
+use outbox::{Bus, Heard, Post, Reader, Tables};
+use runtime::{Bell, Database, Readiness, Tasks, clock};
+use sea_orm::{ConnectionTrait as _, Statement};
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+/// How long anything may take here.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+pub struct Place {
+    pub config: Config,
+    folder: tempfile::TempDir,
+    #[cfg(feature = "kafka")]
+    _mock:
+        Option<rdkafka::mocking::MockCluster<'static, rdkafka::producer::DefaultProducerContext>>,
+}
+
+impl Place {
+    pub fn embedded() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("embedded:{}", folder.path().join("bus").display());
+        Self {
+            config: Config {
+                url,
+                ..Config::default()
+            },
+            folder,
+            #[cfg(feature = "kafka")]
+            _mock: None,
+        }
+    }
+
+    /// The broker of `TEST_KAFKA`, for instance `127.0.0.1:9092`.
+    #[cfg(feature = "kafka")]
+    pub fn kafka() -> Option<Self> {
+        let broker = runtime::config::variable("TEST_KAFKA")?;
+        let url = format!("kafka://{}", broker.trim_start_matches("kafka://"));
+        let folder = tempfile::tempdir().unwrap();
+        Some(Self {
+            config: Config {
+                url,
+                ..Config::default()
+            },
+            folder,
+            _mock: None,
+        })
+    }
+
+    #[cfg(feature = "kafka")]
+    pub fn mock() -> Self {
+        use outbox::bus::Topic;
+        let mock = rdkafka::mocking::MockCluster::new(1).unwrap();
+        for topic in Topic::ALL {
+            mock.create_topic(topic.name(), 2, 1).unwrap();
+        }
+        let config = Config {
+            url: format!("kafka://{}", mock.bootstrap_servers()),
+            // The mock holds an empty fetch for as long as it is told.
+            properties: [("fetch.wait.max.ms".into(), "1".into())].into(),
+            ..Config::default()
+        };
+        Self {
+            config,
+            folder: tempfile::tempdir().unwrap(),
+            _mock: Some(mock),
+        }
+    }
+
+    /// A process: its bus, its store and its tasks.
+    pub async fn process(&self) -> Process {
+        let (ready, tasks) = (Readiness::new(), Tasks::new());
+        let bus = within(Bus::open(&self.config, &ready, &tasks))
+            .await
+            .unwrap();
+        assert_eq!(ready.report(), [].into());
+        let url = format!("sqlite://{}", self.folder.path().join("store").display());
+        let database = Database::open::<Migrator>(&url, "notes", &ready)
+            .await
+            .unwrap();
+        let bell = Bell::new();
+        outbox::relay(&database, &bus, &bell, &tasks, "notes");
+        Process {
+            bus,
+            database,
+            bell,
+            tasks,
+        }
+    }
+}
+
+pub struct Process {
+    pub bus: Bus,
+    pub database: Database,
+    pub bell: Bell,
+    pub tasks: Tasks,
+}
+
+impl Process {
+    pub async fn end(self) {
+        self.tasks.drain();
+        within(self.tasks.ended()).await;
+    }
+
+    /// Announces `message` in a transaction of its own.
+    pub async fn announce(&self, message: &RunRequested) {
+        let tx = self.database.begin().await.unwrap();
+        outbox::announce(&tx, message, clock::now_ms())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        self.bell.ring();
+    }
+
+    pub async fn publish(&self, posts: Vec<Post>) {
+        for outcome in within(self.bus.publish(posts)).await.unwrap() {
+            outcome.unwrap();
+        }
+    }
+
+    /// The counts that were noted under `run`, in the order of their noting.
+    pub async fn notes(&self, run: &str) -> Vec<i64> {
+        let sql = "SELECT count FROM note WHERE run = $1 ORDER BY id";
+        let select = Statement::from_sql_and_values(self.database.backend(), sql, [run.into()]);
+        let rows = self.database.reader().query_all_raw(select).await.unwrap();
+        rows.iter()
+            .map(|row| row.try_get("", "count").unwrap())
+            .collect()
+    }
+}
+
+struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Tables), Box::new(Notes)]
+    }
+}
+
+struct Notes;
+
+impl sea_orm_migration::MigrationName for Notes {
+    fn name(&self) -> &'static str {
+        "m0001_notes"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Notes {
+    async fn up(&self, manager: &sea_orm_migration::SchemaManager) -> Result<(), sea_orm::DbErr> {
+        let table = "CREATE TABLE note (id integer PRIMARY KEY, run text, count bigint)";
+        manager
+            .get_connection()
+            .execute_unprepared(table)
+            .await
+            .map(drop)
+    }
+}
+
+/// A run id that no other test has.
+pub fn run_id() -> String {
+    RunId::made_at(clock::now_ms()).into()
+}
+
+/// A group's name that no other test has.
+pub fn group() -> &'static str {
+    Box::leak(format!("test-{}", run_id()).into_boxed_str())
+}
+
+pub fn message(run: &str, count: i64) -> RunRequested {
+    RunRequested {
+        run_id: run.into(),
+        run_count: count,
+        ..RunRequested::default()
+    }
+}
+
+pub fn post(run: &str, count: i64) -> Post {
+    let now = clock::now_ms();
+    Post::of(&message(run, count), MessageId::made_at(now), now).unwrap()
+}
+
+/// Reads until there are `count` messages of `runs`; brokers may hold those of other tests.
+pub async fn read(reader: &mut Reader, runs: &[&str], count: usize) -> Vec<Heard> {
+    let mut found = Vec::new();
+    while found.len() < count {
+        let some = within(reader.next(10)).await.unwrap();
+        found.extend(
+            some.into_iter()
+                .filter(|heard| runs.contains(&heard.key.as_str())),
+        );
+    }
+    found
+}
+
+pub fn counts(heard: &[Heard]) -> Vec<i64> {
+    heard
+        .iter()
+        .map(|heard| heard.decode::<RunRequested>().unwrap().run_count)
+        .collect()
+}
+
+pub async fn within<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, work)
+        .await
+        .expect("it takes too long")
+}
