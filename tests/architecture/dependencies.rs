@@ -16,13 +16,13 @@ const MAY_KNOW: [(&str, &[&str]); 11] = [
     ("outbox", &["contracts", "runtime"]),
     ("gateway", &["contracts", "runtime", "outbox", "steps"]),
     ("pipeline", &["contracts", "runtime", "outbox", "steps"]),
-    ("registry", &["contracts", "runtime", "outbox", "steps"]),
-    ("scheduler", &["contracts", "runtime", "outbox", "steps"]),
+    ("registry", &["contracts", "runtime", "outbox"]),
+    ("scheduler", &["contracts", "runtime", "outbox"]),
     (
         "executor",
         &["contracts", "runtime", "outbox", "steps", "keeper"],
     ),
-    ("audit-log", &["contracts", "runtime", "outbox", "steps"]),
+    ("audit-log", &["contracts", "runtime", "outbox"]),
 ];
 
 /// The crates that may know all: the program that wires them, and what tests and tends them.
