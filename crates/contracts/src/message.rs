@@ -1,6 +1,6 @@
 //! Everything that is told over the bus, and how a message says its topic, key and type.
 //!
-//! A message is a CloudEvent: its [`Message::TYPE`] is the `ce_type`, its [`Message::key`] the
+//! A message is a `CloudEvent`: its [`Message::TYPE`] is the `ce_type`, its [`Message::key`] the
 //! Kafka key and the `ce_subject`, its value the proto-JSON of the generated type.
 
 use serde::Serialize;
