@@ -96,7 +96,10 @@ mod tests {
             parse(&vec![b'a'; MAX_BYTES + 1]),
             Err(Error::TooLong(MAX_BYTES + 1))
         );
-        let many: String = (0..=MAX_KEYS).map(|key| format!("k{key}=v\n")).collect();
+        let many = (0..=MAX_KEYS)
+            .map(|key| format!("k{key}=v"))
+            .collect::<Vec<_>>()
+            .join("\n");
         assert_eq!(parse(many.as_bytes()), Err(Error::TooManyKeys));
     }
 

@@ -7,7 +7,8 @@ use steps::{Context, Definition, Invocation, Plan};
 
 fn invocation(step: &str, day: &str) -> Result<Invocation, Error> {
     let source = format!("{{name: x, parameters: {{day: }}, steps: [{{id: a, {step}}}]}}");
-    let plan = Plan::of(&Definition::from_source(&source).unwrap());
+    let definition = Definition::from_source(&source).expect("a definition without fault");
+    let plan = Plan::of(&definition);
     plan.steps[0].invocation(&Context {
         parameters: &HashMap::from([("day".to_owned(), day.to_owned())]),
         outputs: &HashMap::new(),
