@@ -1,1 +1,81 @@
-//! Owns users, tokens and secrets.
+//! Who is who, and what is secret.
+//!
+//! The registry owns users, their tokens and the secrets of accounts. It is asked to authenticate a
+//! token and, by `pipeline` alone, to reveal secrets to a step that is granted. It asks nobody,
+//! hears nothing, and announces that a secret or a token has changed.
+//!
+//! There is one user for now, the administrator, whose token is made at the first start
+//! ([`administrator`]). Tokens are kept as hashes; secrets are sealed under a key that the database
+//! doesn't hold ([`vault`]).
+//!
+//! **Invariants:** no token's or secret's value appears in a log, an error, an event or any answer
+//! but the one that reveals it. A change and its announcement commit together.
+
+use std::path::PathBuf;
+
+use contracts::registry::registry_server::RegistryServer;
+use outbox::Bus;
+use runtime::config::Secret;
+use runtime::{Bell, Database, Tasks};
+use serde::{Deserialize, Serialize};
+use tonic::service::Routes;
+
+mod administrator;
+mod api;
+mod entity;
+mod error;
+mod file;
+mod migration;
+mod secret;
+mod store;
+#[cfg(test)]
+mod testing;
+mod token;
+mod vault;
+
+pub use error::Error;
+pub use migration::Migrator;
+
+/// What can be configured about the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The administrator's token, 32 to 512 characters. Empty: the one in `admin_token_file`.
+    pub admin_token: Secret,
+    /// Where the administrator's token lies. Made at the first start, readable by its owner only.
+    pub admin_token_file: PathBuf,
+    /// What secrets are sealed with: 32 bytes, as 64 hex digits or as base64. Empty: `key_file`.
+    pub key: Secret,
+    /// Where the key lies. Made at the first start, readable by its owner only.
+    pub key_file: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            admin_token: Secret::default(),
+            admin_token_file: "penstock-data/admin-token".into(),
+            key: Secret::default(),
+            key_file: "penstock-data/secrets-key".into(),
+        }
+    }
+}
+
+/// Starts the registry on a `database` that [`Migrator`] has migrated.
+///
+/// Fails if the administrator's token or the key can't be had, or is not the store's.
+pub async fn start(
+    config: Config,
+    database: Database,
+    bus: Bus,
+    tasks: &Tasks,
+) -> Result<Routes, Error> {
+    let vault = vault::Vault::open(&config.key, &config.key_file)?;
+    let store = store::Store::new(database.clone(), vault);
+    store
+        .install_administrator(&config.admin_token, &config.admin_token_file)
+        .await?;
+    let bell = Bell::new();
+    outbox::relay(&database, &bus, &bell, tasks, "registry");
+    Ok(Routes::new(RegistryServer::new(api::Api::new(store, bell))))
+}

@@ -1,0 +1,79 @@
+//! Rows, as they are. Times are milliseconds since 1970-01-01 UTC.
+
+pub(crate) mod user {
+    //! A user.
+
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "users")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: String,
+        pub(crate) name: String,
+        pub(crate) account: String,
+        /// A JSON list of names.
+        pub(crate) roles: String,
+        pub(crate) created_at_ms: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod token {
+    //! A token of a user. Of its value only the hash is here.
+
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "tokens")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: String,
+        pub(crate) user_id: String,
+        /// SHA-256 of the token.
+        #[sea_orm(unique)]
+        pub(crate) hash: Vec<u8>,
+        /// A JSON list of names.
+        pub(crate) scopes: String,
+        /// Set at start from the configuration or the file; a user has at most one that is valid.
+        pub(crate) installed: bool,
+        pub(crate) created_at_ms: i64,
+        pub(crate) expires_at_ms: Option<i64>,
+        pub(crate) revoked_at_ms: Option<i64>,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod secret {
+    //! A secret of an account.
+
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "secrets")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) account: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) name: String,
+        /// Nonce and ciphertext.
+        pub(crate) sealed: Vec<u8>,
+        /// How often it was set.
+        pub(crate) version: i64,
+        pub(crate) created_at_ms: i64,
+        pub(crate) updated_at_ms: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

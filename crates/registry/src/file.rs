@@ -1,0 +1,141 @@
+//! A small file that only its owner reads: a key, a token.
+//!
+//! **Invariant:** such a file appears whole, with mode 0600, and is never overwritten; of several
+//! who make it at once one wins, and all learn what it holds.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use runtime::config::Secret;
+
+use crate::Error;
+
+/// Bytes that such a file may have.
+const LONGEST: u64 = 4096;
+
+/// What the file holds, without white space around it; nothing if there is no file.
+pub(crate) fn read(path: &Path) -> Result<Option<Secret>, Error> {
+    let failed = |source| Error::File {
+        path: path.to_owned(),
+        what: "read",
+        source,
+    };
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+        Ok(about) if about.len() > LONGEST => {
+            return Err(failed(io::Error::other(
+                "it is too large for what it should hold",
+            )));
+        }
+        Ok(_) => {}
+    }
+    fs::read_to_string(path)
+        .map(|text| Some(Secret::new(text.trim())))
+        .map_err(failed)
+}
+
+/// Makes the file, or leaves the one that is there; answers what it holds then.
+pub(crate) fn keep(path: &Path, text: &Secret) -> Result<Secret, Error> {
+    let failed = |source| Error::File {
+        path: path.to_owned(),
+        what: "written",
+        source,
+    };
+    let made = write(path, text).map_err(failed)?;
+    if made {
+        return Ok(text.clone());
+    }
+    read(path)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
+}
+
+fn write(path: &Path, text: &Secret) -> io::Result<bool> {
+    let folder = folder(path);
+    fs::create_dir_all(&folder)?;
+    let draft = draft(path);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)?;
+    let outcome = writeln!(file, "{}", text.expose())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| publish(&draft, path));
+    let removed = fs::remove_file(&draft);
+    let made = outcome?;
+    removed?;
+    File::open(folder)?.sync_all()?;
+    Ok(made)
+}
+
+/// A link appears at once or not at all, and never in the place of another file.
+fn publish(draft: &Path, path: &Path) -> io::Result<bool> {
+    match fs::hard_link(draft, path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn folder(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => ".".into(),
+        Some(parent) => parent.to_owned(),
+        None => ".".into(),
+    }
+}
+
+fn draft(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{:016x}.draft", rand::random::<u64>()));
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_first_who_makes_it_wins_and_nobody_else_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/token");
+        assert!(read(&path).unwrap().is_none());
+        let kept: Vec<String> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8)
+                .map(|number| {
+                    let path = &path;
+                    scope.spawn(move || keep(path, &Secret::new(format!("value {number}"))))
+                })
+                .collect();
+            makers
+                .into_iter()
+                .map(|it| it.join().unwrap().unwrap().expose().to_owned())
+                .collect()
+        });
+        assert!(kept.iter().all(|value| *value == kept[0]), "{kept:?}");
+        assert_eq!(read(&path).unwrap().unwrap().expose(), kept[0]);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(
+            fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "a draft was left"
+        );
+    }
+
+    #[test]
+    fn a_folder_in_its_place_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = read(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains(&folder.path().display().to_string()),
+            "{error}"
+        );
+    }
+}
