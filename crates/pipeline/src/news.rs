@@ -128,7 +128,7 @@ impl Teller<'_> {
             run_id: self.row.id.clone(),
             pipeline_id: self.row.pipeline_id.clone(),
             attempt: self.run.attempt,
-            step_id: self.run.plan.steps[position].id.to_string(),
+            step_id: self.run.plan.steps[position].id.clone(),
             r#try: step.progress.tries,
             state: step_state(step.progress.state).into(),
             at_ms: self.now_ms,

@@ -19,6 +19,8 @@ use crate::state::{End, Event, State};
 mod lost;
 mod report;
 mod stop;
+#[cfg(test)]
+mod tests;
 
 pub use report::{Outcome, StepReport};
 pub use stop::{Stop, StopMode};

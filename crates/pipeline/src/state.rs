@@ -87,10 +87,10 @@ impl State {
             (Self::Queued, Begun) => Ok(Self::Running),
             (Self::Running, GivenUp) | (Self::Waiting, Resumed) => Ok(Self::Queued),
             (Self::Running, LeftWaiting) => Ok(Self::Waiting),
-            (Self::Queued | Self::Running | Self::Waiting, Stopped) => Ok(Self::Cancelling),
-            (Self::Queued | Self::Running | Self::Waiting, StepFailed) => Ok(Self::Failing),
-            (Self::Cancelling, Begun | GivenUp | StepFailed | Stopped) => Ok(Self::Cancelling),
-            (Self::Failing, Begun | GivenUp | StepFailed | Stopped) => Ok(Self::Failing),
+            (Self::Queued | Self::Running | Self::Waiting, Stopped)
+            | (Self::Cancelling, Begun | GivenUp | StepFailed | Stopped) => Ok(Self::Cancelling),
+            (Self::Queued | Self::Running | Self::Waiting, StepFailed)
+            | (Self::Failing, Begun | GivenUp | StepFailed | Stopped) => Ok(Self::Failing),
             (Self::Running, Done(End::Succeeded)) => Ok(Self::Succeeded),
             (Self::Running, Done(End::Warned)) => Ok(Self::Warned),
             (Self::Failing, Done(End::Failed)) => Ok(Self::Failed),

@@ -31,7 +31,10 @@ pub(crate) use starts::{Origin, Start};
 pub(crate) use stops::StopAll;
 
 /// Plans that are remembered; they never change.
-const PLANS: usize = 1024;
+const REMEMBERED: usize = 1024;
+
+/// Plans by pipeline and version.
+type Plans = Arc<Mutex<HashMap<(String, i32), Arc<Plan>>>>;
 
 /// The database of pipelines and runs.
 #[derive(Debug, Clone)]
@@ -39,7 +42,7 @@ pub(crate) struct Store {
     database: Database,
     /// Rung after each commit that left an announcement.
     relay: Bell,
-    plans: Arc<Mutex<HashMap<(String, i32), Arc<Plan>>>>,
+    plans: Plans,
 }
 
 /// A run under its row's lock.
@@ -122,7 +125,7 @@ impl Store {
             row.ok_or_else(|| Error::Row(format!("version {number} of {pipeline_id} is gone")))?;
         let plan: Arc<Plan> = Arc::new(record::from_json(&row.plan)?);
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if plans.len() >= PLANS {
+        if plans.len() >= REMEMBERED {
             plans.clear();
         }
         plans.insert(key, plan.clone());

@@ -109,7 +109,7 @@ impl wire::attempts_server::Attempts for Attempts {
         let answer = match begun {
             Begun::Busy => verdict(Verdict::Busy),
             Begun::Over => verdict(Verdict::Over),
-            Begun::Begun(mut answer) => {
+            Begun::Its(mut answer) => {
                 let grants = self.grants(&mut answer).await?;
                 let pipeline_name = self.store.name_of(&answer.row.pipeline_id).await?;
                 begun_message(&answer, grants, pipeline_name)?

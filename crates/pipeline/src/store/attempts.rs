@@ -24,7 +24,7 @@ use crate::state::State;
 #[derive(Debug)]
 pub(crate) enum Begun {
     /// It has the attempt.
-    Begun(Box<Answer>),
+    Its(Box<Answer>),
     /// The pipeline has no free place.
     Busy,
     /// The run has ended, or another attempt is due.
@@ -46,6 +46,10 @@ pub(crate) struct Answer {
 
 /// What is true of an attempt.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts, as the wire has them"
+)]
 pub(crate) struct Truth {
     pub(crate) run_id: String,
     pub(crate) attempt: u32,
@@ -99,7 +103,7 @@ impl Store {
         let answer = self
             .answered(tx, locked, (granted, is_repeat), now_ms)
             .await?;
-        Ok(Begun::Begun(Box::new(answer)))
+        Ok(Begun::Its(Box::new(answer)))
     }
 
     /// Records what a live attempt reports and grants the next steps. An attempt that has ended is

@@ -72,7 +72,7 @@ impl Store {
         let parameters = self
             .checked_parameters(&tx, &pipeline, start.parameters)
             .await?;
-        let row = run_row(&pipeline, run_id, parameters, &start.actor, now_ms);
+        let row = run_row(&pipeline, run_id, &parameters, &start.actor, now_ms);
         let row = run::Entity::insert(row).exec_with_returning(&*tx).await?;
         outbox::announce_all(&tx, accepted(&row, &pipeline, &start.actor)?, now_ms).await?;
         tx.commit().await?;
@@ -221,7 +221,7 @@ async fn claim(
 fn run_row(
     pipeline: &pipeline::Model,
     id: String,
-    parameters: BTreeMap<String, String>,
+    parameters: &BTreeMap<String, String>,
     actor: &Actor,
     now_ms: i64,
 ) -> run::ActiveModel {
@@ -240,7 +240,7 @@ fn run_row(
         cause: Set(None),
         reason: Set(String::new()),
         started_by: Set(to_json(actor)),
-        parameters: Set(to_json(&parameters)),
+        parameters: Set(to_json(parameters)),
         last_seq: Set(0),
         requested_at_ms: Set(now_ms),
         queued_at_ms: Set(now_ms),
