@@ -1,0 +1,235 @@
+//! Who calls: a bearer token, asked of the registry and remembered for seconds.
+//!
+//! **Invariant:** a token's text is never kept; what is remembered is known by its SHA-256. A
+//! revoked token is refused within [`KNOWN_FOR`] at the latest, and at once where the gateway hears
+//! of the change.
+
+mod cache;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use contracts::message::Actor;
+use contracts::pipeline::Caller;
+use contracts::registry::registry_client::RegistryClient;
+use contracts::registry::{AuthenticateRequest, AuthenticateResponse};
+use runtime::{Kind, Route, clock};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use crate::problem::Problem;
+use cache::{Cache, Known};
+
+/// How long a good token is remembered.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
+/// How long a refused token is remembered.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
+/// The longest token, in bytes.
+const MAX_TOKEN_BYTES: usize = 4096;
+
+/// The reason of a request that shows no token at all.
+pub(crate) const NO_TOKEN: &str = "NO_TOKEN";
+/// The reason of a request whose token is not good.
+const TOKEN_REFUSED: &str = "TOKEN_REFUSED";
+
+/// The owner of a token.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Identity {
+    /// As the services want to know it.
+    pub(crate) caller: Caller,
+    /// Of the token.
+    pub(crate) scopes: Vec<String>,
+    /// When the token stops being good, 0 = never.
+    expires_at_ms: i64,
+}
+
+impl Identity {
+    fn of(answer: AuthenticateResponse) -> Self {
+        let actor = Actor {
+            user_id: answer.user_id,
+            name: answer.user_name,
+            token_id: answer.token_id,
+        };
+        let caller = Caller {
+            actor: Some(actor),
+            account: answer.account,
+            roles: answer.roles,
+        };
+        Self {
+            caller,
+            scopes: answer.scopes,
+            expires_at_ms: answer.expires_at_ms,
+        }
+    }
+
+    /// Whether the owner has one of these site roles.
+    pub(crate) fn has_role(&self, any: &[&str]) -> bool {
+        self.caller
+            .roles
+            .iter()
+            .any(|role| any.contains(&role.as_str()))
+    }
+
+    fn has_expired(&self, now_ms: i64) -> bool {
+        self.expires_at_ms != 0 && self.expires_at_ms <= now_ms
+    }
+
+    fn token_id(&self) -> &str {
+        self.caller
+            .actor
+            .as_ref()
+            .map_or("", |actor| &actor.token_id)
+    }
+}
+
+/// Who calls, for handlers of routes that want a token.
+#[derive(Clone)]
+pub(crate) struct Who(pub(crate) Arc<Identity>);
+
+impl Who {
+    /// For a call that wants to know.
+    pub(crate) fn caller(&self) -> Option<Caller> {
+        Some(self.0.caller.clone())
+    }
+
+    pub(crate) fn actor(&self) -> Option<Actor> {
+        self.0.caller.actor.clone()
+    }
+
+    pub(crate) fn account(&self) -> String {
+        self.0.caller.account.clone()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            tracing::error!("a route that wants to know its caller has no guard");
+            Problem::internal()
+        })
+    }
+}
+
+/// Tokens that were shown lately.
+pub(crate) struct Tokens {
+    registry: RegistryClient<Route>,
+    cache: Mutex<Cache>,
+}
+
+impl Tokens {
+    pub(crate) fn new(registry: RegistryClient<Route>) -> Self {
+        Self {
+            registry,
+            cache: Mutex::default(),
+        }
+    }
+
+    /// Who shows this token, or that it is not good.
+    pub(crate) async fn identify(&self, token: &str) -> Result<Arc<Identity>, Problem> {
+        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let round = match self.remembered(&digest) {
+            Ok(Known::Good(identity)) => return Ok(identity),
+            Ok(Known::Refused) => return Err(refused()),
+            Err(round) => round,
+        };
+        let request = AuthenticateRequest {
+            token: token.to_owned(),
+        };
+        let answer = self.registry.clone().authenticate(request).await;
+        let (known, lasts) = match answer {
+            Ok(answer) => {
+                let identity = Arc::new(Identity::of(answer.into_inner()));
+                (Known::Good(identity), KNOWN_FOR)
+            }
+            Err(status) if Kind::of_code(status.code()) == Kind::Unauthenticated => {
+                (Known::Refused, REFUSED_FOR)
+            }
+            Err(status) => return Err(status.into()),
+        };
+        let until = Instant::now() + lasts;
+        self.cache().remember(round, digest, known.clone(), until);
+        match known {
+            Known::Good(identity) if !identity.has_expired(clock::now_ms()) => Ok(identity),
+            Known::Good(_) | Known::Refused => Err(refused()),
+        }
+    }
+
+    /// Forgets what is known of a token, and of all refused ones.
+    pub(crate) fn forget(&self, token_id: &str) {
+        self.cache().forget(token_id);
+    }
+
+    fn remembered(&self, digest: &[u8; 32]) -> Result<Known, cache::Round> {
+        self.cache().known(digest, Instant::now(), clock::now_ms())
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The token that a request shows.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let said = headers.get(header::AUTHORIZATION).ok_or_else(no_token)?;
+    let (scheme, token) = said
+        .to_str()
+        .ok()
+        .and_then(|it| it.split_once(' '))
+        .ok_or_else(no_token)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(no_token());
+    }
+    let token = token.trim();
+    if token.is_empty() || token.len() > MAX_TOKEN_BYTES {
+        return Err(refused());
+    }
+    Ok(token)
+}
+
+fn no_token() -> Problem {
+    Problem::new(
+        Kind::Unauthenticated,
+        NO_TOKEN,
+        "no token was shown: send the header Authorization: Bearer <token>",
+    )
+}
+
+fn refused() -> Problem {
+    Problem::new(
+        Kind::Unauthenticated,
+        TOKEN_REFUSED,
+        "the token is not good: it is wrong, has expired or was revoked",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_a_bearer_token_counts() {
+        for (said, expected) in [
+            (None, Err(NO_TOKEN)),
+            (Some("Basic dTpw"), Err(NO_TOKEN)),
+            (Some("Bearer"), Err(NO_TOKEN)),
+            (Some("Bearer  "), Err(TOKEN_REFUSED)),
+            (Some("Bearer t"), Ok("t")),
+            (Some("bearer  t "), Ok("t")),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(said) = said {
+                headers.insert(header::AUTHORIZATION, HeaderValue::from_static(said));
+            }
+            let found = bearer(&headers);
+            let found = found.as_ref().map_err(|problem| problem.reason());
+            assert_eq!(found, expected.as_ref().map_err(|it| *it), "{said:?}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `/api/v1`: the Opsera Customer API, whose clients compare texts.
+//!
+//! Everything they can compare is in [`messages`] and in the order of the fields here. Input is
+//! taken liberally ([`input`]); a domain's refusal is a 200 whose body says `failed`; all else is
+//! an [`envelope`]. Who may not see a thing is told 403, whether it exists or not.
+
+pub(crate) mod activity;
+mod asking;
+mod document;
+pub(crate) mod envelope;
+mod input;
+mod messages;
+pub(crate) mod pipeline;
+mod record;
+
+use runtime::Kind;
+
+use crate::auth::Who;
+use crate::problem::Problem;
+
+/// Site roles that see everything, and so may know that something is not there.
+const SEERS: &[&str] = &[
+    "opsera_administrator",
+    "site_administrator",
+    "site_power_user",
+    "auditor",
+    "security_manager",
+];
+
+/// What a caller may know of a failure: "not found" only if nothing is hidden from them.
+fn hidden(who: &Who, problem: Problem) -> Problem {
+    if problem.is_not_found() && !who.0.has_role(SEERS) {
+        return Problem::new(Kind::Denied, "DENIED", messages::FORBIDDEN);
+    }
+    problem
+}

@@ -1,0 +1,136 @@
+//! What the routes of `/api/v1` ask of the services, and where runs are in the words of this face.
+
+use contracts::message::{RunState, StepState};
+use contracts::pipeline::{GetPipelineRequest, GetRunRequest, Pipeline, PipelineRef, Run, RunStep};
+use runtime::Kind;
+
+use super::messages::{self, Status};
+use super::{envelope, hidden};
+use crate::Gateway;
+use crate::auth::Who;
+use crate::problem::Problem;
+
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "the field of a message is an option"
+)]
+pub(super) fn pipeline_ref(id: &str) -> Option<PipelineRef> {
+    Some(PipelineRef {
+        text: id.to_owned(),
+    })
+}
+
+pub(super) async fn pipeline(gateway: &Gateway, who: &Who, id: &str) -> Result<Pipeline, Problem> {
+    let request = GetPipelineRequest {
+        caller: who.caller(),
+        pipeline: pipeline_ref(id),
+    };
+    let answer = gateway.peers.pipelines().get_pipeline(request).await;
+    answer
+        .map(tonic::Response::into_inner)
+        .map_err(|status| hidden(who, status.into()))
+}
+
+/// A run of a pipeline, the latest if none is named. That there is no such run is told in a way
+/// that no poller takes for a failed run.
+pub(super) async fn run(
+    gateway: &Gateway,
+    who: &Who,
+    id: &str,
+    run_count: Option<i64>,
+) -> Result<Run, Problem> {
+    let request = GetRunRequest {
+        caller: who.caller(),
+        pipeline: pipeline_ref(id),
+        run_count: run_count.unwrap_or(0),
+    };
+    let problem = match gateway.peers.pipelines().get_run(request).await {
+        Ok(answer) => return Ok(answer.into_inner()),
+        Err(status) => Problem::from(status),
+    };
+    if !problem.is_not_found() {
+        return Err(problem);
+    }
+    // Either the pipeline or the run isn't there.
+    let pipeline = pipeline(gateway, who, id).await?;
+    let message = messages::unknown_run(&pipeline.name, run_count);
+    Err(Problem::new(Kind::NotFound, envelope::UNKNOWN_RUN, message))
+}
+
+/// Where a run is. `at_gate` says whether an open step waits for a person.
+pub(super) fn status(run: &Run, at_gate: bool) -> Status {
+    match run.state() {
+        RunState::Queued if run.started_at_ms == 0 => Status::Queued,
+        RunState::Waiting if at_gate => Status::Paused,
+        RunState::Unspecified
+        | RunState::Queued
+        | RunState::Running
+        | RunState::Waiting
+        | RunState::Cancelling
+        | RunState::Failing => Status::Running,
+        RunState::Succeeded | RunState::Warned => Status::Success,
+        RunState::Failed => Status::Failed,
+        RunState::Cancelled => Status::Stopped,
+    }
+}
+
+/// Whether a waiting run waits for a person. Only the definition knows which steps are gates.
+pub(super) async fn is_at_gate(gateway: &Gateway, who: &Who, run: &Run) -> Result<bool, Problem> {
+    if run.state() != RunState::Waiting {
+        return Ok(false);
+    }
+    let pipeline = pipeline(gateway, who, &run.pipeline_id).await?;
+    let definition = super::document::definition(&pipeline);
+    Ok(open_gate(run, &definition).is_some())
+}
+
+/// The open step of a waiting run that waits for a person.
+pub(super) fn open_gate<'a>(run: &'a Run, definition: &serde_json::Value) -> Option<&'a RunStep> {
+    let steps = definition["steps"].as_array()?;
+    run.steps
+        .iter()
+        .filter(|step| step.state() == StepState::Running)
+        .find(|open| {
+            steps
+                .iter()
+                .any(|step| step["id"] == open.slug.as_str() && !step["approval"].is_null())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_told_in_the_words_of_the_contract() {
+        let expected = [
+            (RunState::Queued, "queued"),
+            (RunState::Running, "running"),
+            (RunState::Waiting, "running"),
+            (RunState::Cancelling, "running"),
+            (RunState::Failing, "running"),
+            (RunState::Succeeded, "success"),
+            (RunState::Warned, "success"),
+            (RunState::Failed, "failed"),
+            (RunState::Cancelled, "stopped"),
+        ];
+        for (state, word) in expected {
+            let run = Run {
+                state: state.into(),
+                ..Default::default()
+            };
+            assert_eq!(status(&run, false).word(), word);
+        }
+        let waiting = Run {
+            state: RunState::Waiting.into(),
+            ..Default::default()
+        };
+        assert_eq!(status(&waiting, true).word(), "paused");
+        let again = Run {
+            state: RunState::Queued.into(),
+            started_at_ms: 1,
+            ..Default::default()
+        };
+        assert_eq!(status(&again, false).word(), "running");
+    }
+}

@@ -1,0 +1,101 @@
+//! The steps of a definition as elements of a document's `plan`.
+
+use contracts::pipeline;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// An element of `plan`.
+#[derive(Debug, Serialize)]
+pub(super) struct Step {
+    #[serde(rename = "_id")]
+    id: String,
+    name: String,
+    active: bool,
+    #[serde(rename = "type")]
+    kind: [&'static str; 1],
+    orchestration_type: &'static str,
+    tool: Tool,
+    trigger: [(); 0],
+    notification: [(); 0],
+    tags: [(); 0],
+}
+
+#[derive(Debug, Serialize)]
+struct Tool {
+    tool_identifier: String,
+    configuration: Map<String, Value>,
+}
+
+/// The plan of a definition, with the permanent ids of its steps.
+pub(super) fn of(definition: &Value, ids: &[pipeline::Step]) -> Vec<Step> {
+    let steps = definition["steps"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    steps.iter().map(|step| Step::of(step, ids)).collect()
+}
+
+impl Step {
+    fn of(step: &Value, ids: &[pipeline::Step]) -> Self {
+        let slug = step["id"].as_str().unwrap_or_default();
+        let known = ids.iter().find(|known| known.slug == slug);
+        let (kind, tool) = tool(step);
+        Self {
+            id: known.map_or_else(|| slug.to_owned(), |known| known.id.clone()),
+            name: step["name"].as_str().unwrap_or(slug).to_owned(),
+            active: step["enabled"] != false,
+            kind: [kind],
+            orchestration_type: "standard",
+            tool,
+            trigger: [],
+            notification: [],
+            tags: [],
+        }
+    }
+}
+
+/// The category of a step, and what does it.
+fn tool(step: &Value) -> (&'static str, Tool) {
+    let (category, identifier, mut configuration) = if let Some(script) = step.get("run") {
+        ("script", "command-line", json!({"commands": script}))
+    } else if let Some(argv) = step.get("command") {
+        ("script", "command-line", json!({"commands": argv}))
+    } else if let Some(request) = step.get("http") {
+        ("api", "external_rest_api_integration", request.clone())
+    } else if let Some(gate) = step.get("approval") {
+        ("approval", "approval", gate.clone())
+    } else if let Some(child) = step.get("pipeline") {
+        ("pipeline", "child-pipeline", json!({"pipelineId": child}))
+    } else if let Some(tool) = step.get("tool") {
+        let identifier = tool["tool"].as_str().unwrap_or("tool").to_owned();
+        let tool = Tool {
+            tool_identifier: identifier,
+            configuration: fields(tool.clone()),
+        };
+        return ("deploy", tool);
+    } else {
+        ("plugin", "plugin", step["plugin"].clone())
+    };
+    for (key, name) in [("env", "environment"), ("secrets", "secrets")] {
+        if let (Some(value), Some(fields)) = (step.get(key), configuration.as_object_mut()) {
+            fields.insert(name.to_owned(), value.clone());
+        }
+    }
+    let configuration = fields(configuration);
+    (
+        category,
+        Tool {
+            tool_identifier: identifier.to_owned(),
+            configuration,
+        },
+    )
+}
+
+fn fields(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Map::new()
+        }
+    }
+}

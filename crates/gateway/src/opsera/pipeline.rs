@@ -1,0 +1,257 @@
+//! Run, status, reset, stop, summary and the list of pipelines.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use contracts::message::{StepState, StopMode};
+use contracts::pipeline::{ResetRequest, Run, RunStep, StopRunsRequest};
+use serde::Serialize;
+
+use super::asking::{self, pipeline_ref};
+use super::document::Document;
+use super::hidden;
+use super::input::Input;
+use super::messages::{self, Status};
+use crate::Gateway;
+use crate::auth::Who;
+use crate::problem::Problem;
+use crate::start::{self, Start};
+use crate::time::Time;
+use crate::v2::pipelines::{CHUNK, chunk};
+
+/// The most pipelines that a list answers.
+const MAX_PIPELINES: usize = 1000;
+
+/// What an action came to.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Outcome {
+    status: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_count: Option<i64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    queued: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_position: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queued_runs_cancelled: Option<u32>,
+}
+
+/// Where a run is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RunStatus {
+    status: &'static str,
+    message: String,
+    pipeline_id: String,
+    run_count: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_step: Option<StepPlace>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_step: Option<StepPlace>,
+}
+
+/// A step and where it stands in the plan, from 0.
+#[derive(Debug, Serialize)]
+struct StepPlace {
+    #[serde(rename = "_id")]
+    id: String,
+    name: String,
+    index: usize,
+}
+
+pub(crate) async fn run(
+    State(gateway): State<Arc<Gateway>>,
+    who: Who,
+    headers: HeaderMap,
+    mut input: Input,
+) -> Result<Json<Outcome>, Problem> {
+    let start = Start {
+        pipeline: input.pipeline_id.clone(),
+        parameters: start::parameters(input.take_object("parameters"))?,
+        key: start::key(&headers)?,
+    };
+    let answer = match start::run(&gateway, &who, start).await {
+        Ok(answer) => answer,
+        Err(problem) => return refused_start(&who, &input.pipeline_id, problem).map(Json),
+    };
+    let waits = answer.queue_position > 0;
+    Ok(Json(Outcome {
+        status: "executed",
+        message: messages::submitted(&input.pipeline_id),
+        run_count: answer.run.map(|run| run.run_count),
+        queued: waits,
+        queue_position: waits.then_some(answer.queue_position),
+        ..Outcome::default()
+    }))
+}
+
+pub(crate) async fn status(
+    State(gateway): State<Arc<Gateway>>,
+    who: Who,
+    input: Input,
+) -> Result<Json<RunStatus>, Problem> {
+    let run = asking::run(&gateway, &who, &input.pipeline_id, input.run_count()?).await?;
+    let at_gate = asking::is_at_gate(&gateway, &who, &run).await?;
+    Ok(Json(RunStatus::of(run, at_gate)))
+}
+
+pub(crate) async fn reset(
+    State(gateway): State<Arc<Gateway>>,
+    who: Who,
+    input: Input,
+) -> Result<Json<Outcome>, Problem> {
+    let request = ResetRequest {
+        caller: who.caller(),
+        pipeline: pipeline_ref(&input.pipeline_id),
+        force: input.flag("force"),
+    };
+    match gateway
+        .peers
+        .pipelines()
+        .reset(request)
+        .await
+        .map_err(Problem::from)
+    {
+        Ok(_) => Ok(Json(Outcome::success(messages::RESET))),
+        Err(problem) if problem.status().as_u16() == 409 => {
+            Ok(Json(Outcome::failed(messages::running(&input.pipeline_id))))
+        }
+        Err(problem) => Err(hidden(&who, problem)),
+    }
+}
+
+pub(crate) async fn stop(
+    State(gateway): State<Arc<Gateway>>,
+    who: Who,
+    input: Input,
+) -> Result<Json<Outcome>, Problem> {
+    let request = StopRunsRequest {
+        caller: who.caller(),
+        pipeline: pipeline_ref(&input.pipeline_id),
+        run_count: input.run_count()?.unwrap_or(0),
+        mode: mode(input.text("mode"))?.into(),
+        reason: input.text("reason").to_owned(),
+        keep_queue: input.flag("keepQueue"),
+    };
+    let answer = gateway.peers.pipelines().stop_runs(request).await;
+    let answer = answer
+        .map_err(|status| hidden(&who, status.into()))?
+        .into_inner();
+    let cancelled = answer.queued_runs_cancelled;
+    Ok(Json(Outcome {
+        queued_runs_cancelled: (cancelled > 0).then_some(cancelled),
+        ..Outcome::success(messages::STOPPED)
+    }))
+}
+
+pub(crate) async fn summary(
+    State(gateway): State<Arc<Gateway>>,
+    who: Who,
+    input: Input,
+) -> Result<Json<Document>, Problem> {
+    let pipeline = asking::pipeline(&gateway, &who, &input.pipeline_id).await?;
+    Ok(Json(Document::of(pipeline)))
+}
+
+pub(crate) async fn pipelines(
+    State(gateway): State<Arc<Gateway>>,
+    who: Who,
+) -> Result<Json<Vec<Document>>, Problem> {
+    let (mut documents, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = chunk(&gateway, &who, CHUNK, cursor, true).await?;
+        documents.extend(page.pipelines.into_iter().map(Document::of));
+        cursor = page.next_cursor;
+        if cursor.is_empty() || documents.len() >= MAX_PIPELINES {
+            documents.truncate(MAX_PIPELINES);
+            return Ok(Json(documents));
+        }
+    }
+}
+
+/// What the domain refuses is an answer; all else stays a failure.
+fn refused_start(who: &Who, id: &str, problem: Problem) -> Result<Outcome, Problem> {
+    let message = match (problem.reason(), problem.status().as_u16()) {
+        ("PAUSED", _) => messages::paused(id),
+        ("NO_STEP", _) => messages::nothing_to_run(id),
+        ("KEY_REUSED", _) => return Err(problem),
+        (_, 409) => messages::refused(id, problem.detail()),
+        _ => return Err(hidden(who, problem)),
+    };
+    Ok(Outcome::failed(message))
+}
+
+fn mode(said: &str) -> Result<StopMode, Problem> {
+    match said {
+        "" | "graceful" => Ok(StopMode::Graceful),
+        "cancel" | "force" => Ok(StopMode::Cancel),
+        "kill" => Ok(StopMode::Kill),
+        _ => Err(Problem::invalid("mode must be graceful, cancel or kill")),
+    }
+}
+
+impl Outcome {
+    fn success(message: &str) -> Self {
+        Self {
+            status: "success",
+            message: message.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    fn failed(message: String) -> Self {
+        Self {
+            status: "failed",
+            message,
+            ..Self::default()
+        }
+    }
+}
+
+impl RunStatus {
+    fn of(run: Run, at_gate: bool) -> Self {
+        let status = asking::status(&run, at_gate);
+        let started_at = Time::of(run.started_at_ms);
+        let completed_at = Time::of(run.ended_at_ms);
+        let duration = completed_at
+            .zip(started_at)
+            .map(|(end, start)| end.ms() - start.ms());
+        let in_state = |state| StepPlace::first(&run.steps, state);
+        let is_open = matches!(status, Status::Running | Status::Paused);
+        Self {
+            status: status.word(),
+            message: status.message(&run.pipeline_name, run.run_count),
+            run_count: run.run_count,
+            started_at,
+            completed_at,
+            duration_ms: duration,
+            current_step: is_open.then(|| in_state(StepState::Running)).flatten(),
+            failed_step: in_state(StepState::Failed),
+            pipeline_id: run.pipeline_id,
+        }
+    }
+}
+
+impl StepPlace {
+    fn first(steps: &[RunStep], state: StepState) -> Option<Self> {
+        let (index, step) = steps
+            .iter()
+            .enumerate()
+            .find(|(_, step)| step.state() == state)?;
+        Some(Self {
+            id: step.id.clone(),
+            name: step.name.clone(),
+            index,
+        })
+    }
+}

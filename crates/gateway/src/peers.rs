@@ -1,0 +1,50 @@
+//! The generated clients of the services behind the gateway.
+
+use contracts::audit::audit_log_client::AuditLogClient;
+use contracts::pipeline::pipelines_client::PipelinesClient;
+use contracts::registry::registry_client::RegistryClient;
+use contracts::scheduler::scheduler_client::SchedulerClient;
+use runtime::Route;
+
+use crate::Upstreams;
+
+/// The longest answer of a peer: a page of 100 definitions of usual size, or 1000 log entries of
+/// 64 KiB, has room.
+const MAX_ANSWER_BYTES: usize = 128 * 1024 * 1024;
+
+/// Where to ask. A client is made by cloning, which is cheap, since a call wants one of its own.
+pub(crate) struct Peers {
+    pipelines: PipelinesClient<Route>,
+    registry: RegistryClient<Route>,
+    scheduler: SchedulerClient<Route>,
+    audit_log: AuditLogClient<Route>,
+}
+
+impl Peers {
+    pub(crate) fn new(upstreams: Upstreams) -> Self {
+        Self {
+            pipelines: PipelinesClient::new(upstreams.pipeline)
+                .max_decoding_message_size(MAX_ANSWER_BYTES),
+            registry: RegistryClient::new(upstreams.registry),
+            scheduler: SchedulerClient::new(upstreams.scheduler),
+            audit_log: AuditLogClient::new(upstreams.audit_log)
+                .max_decoding_message_size(MAX_ANSWER_BYTES),
+        }
+    }
+
+    pub(crate) fn pipelines(&self) -> PipelinesClient<Route> {
+        self.pipelines.clone()
+    }
+
+    pub(crate) fn registry(&self) -> RegistryClient<Route> {
+        self.registry.clone()
+    }
+
+    pub(crate) fn scheduler(&self) -> SchedulerClient<Route> {
+        self.scheduler.clone()
+    }
+
+    pub(crate) fn audit_log(&self) -> AuditLogClient<Route> {
+        self.audit_log.clone()
+    }
+}
