@@ -1,13 +1,14 @@
 //! Grace, deadlines, and executors that are stopped or killed.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use keeper::{Answer, Order, kill_marked, monotonic_ns};
 use libtest_mimic::Trial;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::harness::{MARK, Step, eventually, in_ns, lines, own_executable, state, survivors};
 use crate::trials_of;
@@ -22,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         the_deadline_leaves_room_for_grace,
         a_renewed_deadline_lets_the_step_go_on,
         a_stopped_executor_leaves_nothing_behind_its_deadline,
-        a_killed_executor_leaves_nothing_behind,
+        an_executor_killed_with_its_group_leaves_nothing_behind,
         what_a_killed_keeper_left_is_found_by_its_mark,
     ]
 }
@@ -154,15 +155,16 @@ fn a_stopped_executor_leaves_nothing_behind_its_deadline() {
     end(&mut executor);
 }
 
-fn a_killed_executor_leaves_nothing_behind() {
+fn an_executor_killed_with_its_group_leaves_nothing_behind() {
     let step = Step::script(OBSTINATE);
     let mark = step.spec.env[MARK].clone();
     let (mut executor, output) = executor(&step);
     assert_eq!(output.recv().unwrap(), "ready");
     assert!(!survivors(&mark).is_empty());
     let killed = Instant::now();
-    end(&mut executor);
+    kill_process_group(Pid::from_raw(pid(&executor)).unwrap(), Signal::KILL).unwrap();
     eventually("nothing is left", || survivors(&mark).is_empty());
+    executor.wait().unwrap();
     assert!(
         killed.elapsed() < Duration::from_secs(5),
         "took {:?}",
@@ -195,6 +197,7 @@ const OBSTINATE: &str = "trap '' TERM; setsid sh -c 'echo ready; while :; do sle
 fn executor(step: &Step) -> (Child, Receiver<String>) {
     let mut executor = Command::new(own_executable())
         .arg("executor")
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

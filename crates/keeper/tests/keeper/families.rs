@@ -42,6 +42,14 @@ const FAMILIES: &[(&str, &str)] = &[
         "forks_and_leaves_the_session_for_ever",
         "perl -e 'use POSIX; $| = 1; print \"ready\\n\"; for (;;) { exit if fork; POSIX::setsid() }' &",
     ),
+    (
+        "is_a_swarm_that_forks_and_ends_for_ever",
+        "perl -e '$| = 1; fork for 1 .. 4; print \"ready\\n\"; for (;;) { exit if fork }' &",
+    ),
+    (
+        "is_a_swarm_that_leaves_its_sessions_for_ever",
+        "perl -e 'use POSIX; $| = 1; fork for 1 .. 3; print \"ready\\n\"; for (;;) { exit if fork; POSIX::setsid() }' &",
+    ),
 ];
 
 #[derive(Debug, Clone, Copy)]

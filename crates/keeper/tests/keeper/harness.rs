@@ -182,7 +182,9 @@ pub(crate) fn start_keeper(program: &mut Command) -> (UnixStream, Child) {
     let keeper = program
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .env_clear()
+        .env("KEEPER_ONLY", "not for the step")
         .spawn()
         .unwrap();
     // The command would hold the keeper's end of the socket open.
