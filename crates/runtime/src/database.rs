@@ -17,7 +17,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
     DbErr, RuntimeErr, Statement, TransactionTrait as _,
 };
-use sea_orm_migration::MigratorTrait;
+pub use sea_orm_migration::MigratorTrait;
 
 use crate::Readiness;
 

@@ -1,0 +1,60 @@
+//! Obeys the client commands: one file a noun.
+
+mod log;
+mod operations;
+mod pipelines;
+mod runs;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::args::{Command, Connection, Secret, With};
+use super::error::Error;
+use super::http::Http;
+use super::screen::Screen;
+
+/// The server to ask and the screen to print on.
+struct Desk {
+    http: Http,
+    screen: Screen,
+}
+
+impl Desk {
+    fn open(connection: &Connection) -> Result<Self, Error> {
+        Ok(Self {
+            http: Http::new(connection)?,
+            screen: Screen::open(connection.output),
+        })
+    }
+}
+
+/// Does what is said and answers the exit code.
+pub(super) async fn obey(command: Command) -> Result<ExitCode, Error> {
+    match command {
+        Command::Run(said) => return with(said, watch::run).await,
+        Command::Apply(said) => with(said, pipelines::apply).await,
+        Command::List(said) => with(said, pipelines::list).await,
+        Command::Delete(said) => with(said, pipelines::delete).await,
+        Command::Stop(said) => with(said, runs::stop).await,
+        Command::Status(said) => with(said, runs::status).await,
+        Command::Runs(said) => with(said, runs::runs).await,
+        Command::Explain(said) => with(said, runs::explain).await,
+        Command::Reset(said) => with(said, runs::reset).await,
+        Command::Logs(said) => with(said, log::logs).await,
+        Command::Secret(Secret::Set(said)) => with(said, operations::set_secret).await,
+        Command::Secret(Secret::List(said)) => with(said, operations::list_secrets).await,
+        Command::Secret(Secret::Delete(said)) => with(said, operations::delete_secret).await,
+        Command::Executors(said) => with(said, operations::executors).await,
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+async fn with<A: Args, T>(
+    said: With<A>,
+    obey: impl AsyncFnOnce(&mut Desk, A) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut desk = Desk::open(&said.connection)?;
+    obey(&mut desk, said.args).await
+}

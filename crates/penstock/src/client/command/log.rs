@@ -1,0 +1,72 @@
+//! Commands that print what runs said.
+
+use serde_json::Value;
+
+use super::Desk;
+use crate::client::api::{self, Entry};
+use crate::client::args::Logs;
+use crate::client::error::Error;
+use crate::client::follow::Follower;
+use crate::client::http::Http;
+use crate::client::screen::Screen;
+use crate::client::table::Paint;
+
+/// Prints what a run said, and with `--follow` what it says until it ends.
+pub(super) async fn logs(desk: &mut Desk, said: Logs) -> Result<(), Error> {
+    let run_count = api::run_count(&desk.http, &said.run.name, said.run.run).await?;
+    let Desk { http, screen } = desk;
+    let step = said.step.as_deref();
+    if said.follow {
+        let path = api::logs(&said.run.name, run_count, step, None);
+        return follow(http, screen, path).await;
+    }
+    let mut after: Option<String> = None;
+    loop {
+        let path = api::logs(&said.run.name, run_count, step, after.as_deref());
+        let mut page = http.get(&path).await?;
+        let entries = page["entries"].take();
+        for entry in entries.as_array().into_iter().flatten() {
+            print(screen, entry)?;
+        }
+        screen.flush()?;
+        let next = page["next"].as_str().map(str::to_owned);
+        if next.is_none() || next == after {
+            return Ok(());
+        }
+        after = next;
+    }
+}
+
+/// Prints entries until the log at `path` ends.
+pub(super) async fn follow(http: &Http, screen: &mut Screen, path: String) -> Result<(), Error> {
+    let mut follower = Follower::new(http, path);
+    while let Some(entry) = follower.next().await? {
+        print(screen, &entry)?;
+        if !follower.is_behind() {
+            screen.flush()?;
+        }
+    }
+    Ok(screen.flush()?)
+}
+
+fn print(screen: &mut Screen, entry: &Value) -> Result<(), Error> {
+    if screen.is_for_programs() {
+        return Ok(screen.json_line(entry)?);
+    }
+    let line = line(screen, &api::parse(entry)?);
+    Ok(screen.line(&line)?)
+}
+
+/// An entry as people read it: `[step] what it said`, with what Penstock says dimmed.
+fn line(screen: &Screen, entry: &Entry) -> String {
+    let message = screen.foreign(&entry.message);
+    let line = match entry.step.as_deref().filter(|it| !it.is_empty()) {
+        Some(step) => format!("[{step}] {message}"),
+        None => message,
+    };
+    if matches!(entry.stream.as_deref(), Some("stdout" | "stderr")) {
+        line
+    } else {
+        screen.paint(Paint::Dim, &line)
+    }
+}

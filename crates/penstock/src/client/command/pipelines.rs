@@ -1,0 +1,117 @@
+//! Commands about pipelines.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use jiff::Timestamp;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use super::Desk;
+use crate::client::api::{self, Pipeline};
+use crate::client::args::{Apply, List, OnePipeline};
+use crate::client::error::Error;
+use crate::client::http::Body;
+use crate::client::table::{Cell, Table};
+use crate::client::time;
+
+/// The longest definition, as the server has it too.
+const DEFINITION_MAX_BYTES: u64 = 1024 * 1024;
+
+/// Makes each file's pipeline. One that is refused keeps no other from being made.
+pub(super) async fn apply(desk: &mut Desk, said: Apply) -> Result<(), Error> {
+    let mut refused = None;
+    for file in &said.files {
+        let text = read(file)?;
+        let body = Body::text("application/yaml", text);
+        let path = "/api/v2/pipelines?upsert=true";
+        match desk.http.answer(Method::POST, path, &body).await {
+            Ok((status, answer)) => applied(desk, status, &answer)?,
+            Err(Error::Refused(problem)) => {
+                desk.screen.flush()?;
+                if let Some(earlier) =
+                    refused.replace(Error::Nothing(format!("{}: {problem}", file.display())))
+                {
+                    earlier.tell();
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    desk.screen.flush()?;
+    refused.map_or(Ok(()), Err)
+}
+
+fn applied(desk: &mut Desk, status: StatusCode, answer: &Value) -> Result<(), Error> {
+    if desk.screen.is_for_programs() {
+        return Ok(desk.screen.json(answer)?);
+    }
+    let pipeline: Pipeline = api::parse(answer)?;
+    let made = if status == StatusCode::CREATED {
+        "created".to_owned()
+    } else {
+        format!("is now at version {}", pipeline.version)
+    };
+    let line = format!("pipeline {} {made}", pipeline.name);
+    Ok(desk.screen.line(&line)?)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Error> {
+    let name = file.display().to_string();
+    let mut text = Vec::new();
+    let read = if name == "-" {
+        let input = std::io::stdin().lock();
+        input.take(DEFINITION_MAX_BYTES + 1).read_to_end(&mut text)
+    } else {
+        std::fs::File::open(file)
+            .and_then(|input| input.take(DEFINITION_MAX_BYTES + 1).read_to_end(&mut text))
+    };
+    match read {
+        Err(error) => Err(Error::File(name, error)),
+        Ok(_) if text.len() as u64 > DEFINITION_MAX_BYTES => Err(Error::Usage(format!(
+            "{name} is longer than the {DEFINITION_MAX_BYTES} bytes that a definition may have"
+        ))),
+        Ok(_) => Ok(text),
+    }
+}
+
+/// Lists pipelines.
+pub(super) async fn list(desk: &mut Desk, said: List) -> Result<(), Error> {
+    let items = api::list(&desk.http, "/api/v2/pipelines", "pipelines", said.limit).await?;
+    if desk.screen.is_for_programs() {
+        return Ok(desk.screen.json(&Value::Array(items))?);
+    }
+    if items.is_empty() {
+        desk.screen
+            .line("no pipelines yet: make one with `penstock apply -f FILE`")?;
+        return Ok(desk.screen.flush()?);
+    }
+    let now = Timestamp::now();
+    let mut table = Table::new(&["NAME", "NUMBER", "VERSION", "RUNS", "LATEST RUN", "UPDATED"]);
+    for item in &items {
+        let pipeline: Pipeline = api::parse(item)?;
+        let state = pipeline.latest_run.map(|it| it.state).unwrap_or_default();
+        table.row([
+            pipeline.name.into(),
+            pipeline.number.into(),
+            pipeline.version.into(),
+            pipeline.run_count.into(),
+            Cell::state(&state),
+            time::ago(pipeline.updated_at, now).into(),
+        ]);
+    }
+    Ok(desk.screen.table(&table)?)
+}
+
+/// Deletes a pipeline.
+pub(super) async fn delete(desk: &mut Desk, said: OnePipeline) -> Result<(), Error> {
+    let path = api::pipeline(&said.name);
+    let body = Body::default();
+    let answer = desk.http.ask(Method::DELETE, &path, &body).await?;
+    if desk.screen.is_for_programs() {
+        return Ok(desk.screen.json(&answer)?);
+    }
+    let line = format!("pipeline {} deleted", said.name);
+    desk.screen.line(&line)?;
+    Ok(desk.screen.flush()?)
+}

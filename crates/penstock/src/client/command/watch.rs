@@ -1,0 +1,153 @@
+//! The command that starts a run, and watches it if told so.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Desk, log, runs};
+use crate::client::api;
+use crate::client::args;
+use crate::client::error::Error;
+use crate::client::http::{self, Body, Http, Pauses};
+use crate::client::screen::Screen;
+
+/// The exit code when the run failed.
+const FAILED: u8 = 1;
+/// The exit code when the run was stopped.
+const CANCELLED: u8 = 3;
+/// The exit code after Ctrl-C.
+const INTERRUPTED: u8 = 130;
+/// How often a start is sent when it is unknown whether it arrived.
+const TRIES: u32 = 5;
+
+/// Starts a run.
+pub(super) async fn run(desk: &mut Desk, said: args::Run) -> Result<ExitCode, Error> {
+    let Desk { http, screen } = desk;
+    if !said.follow {
+        let answer = start(http, &said).await?;
+        accepted(screen, &said.name, &answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // The first Ctrl-C waits for the answer, to be able to say which run goes on.
+    let starting = start(http, &said);
+    tokio::pin!(starting);
+    let (answer, is_interrupted) = tokio::select! {
+        answer = &mut starting => (answer?, false),
+        () = interrupt() => tokio::select! {
+            answer = starting => (answer?, true),
+            () = interrupt() => return Ok(ExitCode::from(INTERRUPTED)),
+        },
+    };
+    let started: api::Run = api::parse(&answer)?;
+    if is_interrupted {
+        return detach(&said.name, started.count);
+    }
+    tokio::select! {
+        code = watch(http, screen, &said.name, started.count) => code,
+        () = interrupt() => detach(&said.name, started.count),
+    }
+}
+
+/// Starts the run once: the key makes it harmless to ask again when an answer was lost.
+async fn start(http: &Http, said: &args::Run) -> Result<Value, Error> {
+    let parameters: BTreeMap<_, _> = said.parameters.iter().cloned().collect();
+    let key = said.idempotency_key.clone().unwrap_or_else(minted_key);
+    let body = Body::json(&json!({"parameters": parameters}))?.once(key);
+    let path = api::runs(&said.name);
+    let mut pauses = Pauses::default();
+    let mut tries = 1;
+    loop {
+        match http.ask(Method::POST, &path, &body).await {
+            Err(Error::Unreachable { sent: true, .. }) if tries < TRIES => {
+                tries += 1;
+                pauses.pause().await;
+            }
+            Err(Error::Refused(problem)) if problem.is_away() && tries < TRIES => {
+                tries += 1;
+                pauses.pause().await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn minted_key() -> String {
+    format!("penstock-run-{:032x}", rand::random::<u128>())
+}
+
+fn accepted(screen: &mut Screen, name: &str, answer: &Value) -> Result<(), Error> {
+    if screen.is_for_programs() {
+        return Ok(screen.json(answer)?);
+    }
+    let run: api::Run = api::parse(answer)?;
+    let place = match run.queue_position {
+        None | Some(0) => String::new(),
+        Some(position) => format!(", behind {position} other runs"),
+    };
+    let what = if run.repeated {
+        "was accepted before, under this key"
+    } else {
+        "accepted"
+    };
+    screen.line(&format!("run {} of {name} {what}{place}", run.count))?;
+    Ok(screen.flush()?)
+}
+
+/// Prints what the run says until it ends, and answers the code of its end.
+async fn watch(
+    http: &Http,
+    screen: &mut Screen,
+    name: &str,
+    run_count: i64,
+) -> Result<ExitCode, Error> {
+    let path = api::logs(name, run_count, None, None);
+    log::follow(http, screen, path).await?;
+    let answer = ended(http, name, run_count).await?;
+    let run: api::Run = api::parse(&answer)?;
+    if screen.is_for_programs() {
+        screen.json_line(&answer)?;
+    } else {
+        let line = runs::headline(screen, name, &run, Timestamp::now());
+        screen.line(&line)?;
+    }
+    screen.flush()?;
+    Ok(match run.state.as_str() {
+        "succeeded" | "warned" => ExitCode::SUCCESS,
+        "cancelled" => ExitCode::from(CANCELLED),
+        _ => ExitCode::from(FAILED),
+    })
+}
+
+/// The run as it ended. Its log may end a little before it does.
+async fn ended(http: &Http, name: &str, run_count: i64) -> Result<Value, Error> {
+    let path = api::run(name, Some(run_count));
+    let mut pauses = Pauses::default();
+    loop {
+        let answer = http::patiently(async || http.get(&path).await).await?;
+        let run: api::Run = api::parse(&answer)?;
+        if run.is_ended() || !pauses.pause().await {
+            return Ok(answer);
+        }
+    }
+}
+
+/// Waits for Ctrl-C; for ever where that can't be heard.
+async fn interrupt() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn detach(name: &str, run_count: i64) -> Result<ExitCode, Error> {
+    let hint = format!(
+        "\nrun {run_count} of {name} goes on without you\n  \
+         stop it:   penstock stop {name} --run {run_count}\n  \
+         watch it:  penstock logs {name} --run {run_count} --follow\n"
+    );
+    std::io::stderr().write_all(hint.as_bytes())?;
+    Ok(ExitCode::from(INTERRUPTED))
+}

@@ -1,0 +1,75 @@
+//! The effective configuration as TOML, for `penstock config`: secrets are hidden.
+
+use super::{Config, Error};
+
+const HIDDEN: &str = "(hidden)";
+
+impl Config {
+    /// The configuration as a file that could be given to `--config`, without its secrets.
+    pub fn shown(&self) -> Result<String, Error> {
+        let mut shown = self.clone();
+        shown.database.url = without_password(&shown.database.url);
+        for (name, value) in &mut shown.bus.properties {
+            let is_secret = ["password", "secret", "key.pem"];
+            if is_secret.iter().any(|it| name.contains(it)) {
+                HIDDEN.clone_into(value);
+            }
+        }
+        Ok(toml::to_string_pretty(&shown)?)
+    }
+}
+
+/// The URL with what is between `user:` and `@host` hidden.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    // A password may hold an @, what follows it none.
+    let Some((user, host)) = rest.rsplit_once('@') else {
+        return url.to_owned();
+    };
+    match user.split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:{HIDDEN}@{host}"),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::config::Secret;
+
+    use super::*;
+
+    #[test]
+    fn no_secret_is_shown() {
+        let mut config = Config::default();
+        config.admin_token = Secret::new("hunter2");
+        config.peer_key = Secret::new("hunter2");
+        config.bus.password = Secret::new("hunter2");
+        let properties = &mut config.bus.properties;
+        properties.insert("ssl.key.password".into(), "hunter2".into());
+        config.database.url = "postgres://me:hunter2@host/penstock".into();
+        let shown = config.shown().unwrap();
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("postgres://me:(hidden)@host/penstock"));
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        let shown = Config::default().shown().unwrap();
+        let again: Config = toml::from_str(&shown).unwrap();
+        assert_eq!(again.shown().unwrap(), shown);
+    }
+
+    #[test]
+    fn only_the_password_of_a_url_is_hidden() {
+        for (url, shown) in [
+            ("sqlite:///a/b@c", "sqlite:///a/b@c"),
+            ("postgres://me@host:5432/x", "postgres://me@host:5432/x"),
+            ("postgres://me:p@ss@host/x", "postgres://me:(hidden)@host/x"),
+            ("postgres://me:a/b@host/x", "postgres://me:(hidden)@host/x"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
+}
