@@ -1,10 +1,10 @@
 //! One body of tests for every bus: embedded, Kafka's mock and, with `TEST_KAFKA` set, a real Kafka.
 
 mod suite {
-    pub mod bus;
-    pub mod effects;
-    pub mod faults;
-    pub mod place;
+    pub(crate) mod bus;
+    pub(crate) mod effects;
+    pub(crate) mod faults;
+    pub(crate) mod place;
 }
 
 use suite::place::Place;

@@ -5,7 +5,7 @@ use outbox::{Post, Tuning};
 
 use super::place::{Place, counts, group, post, read, run_id, within};
 
-pub async fn messages_of_a_key_are_read_in_their_order(place: &Place) {
+pub(crate) async fn messages_of_a_key_are_read_in_their_order(place: &Place) {
     let process = place.process().await;
     let runs = [run_id(), run_id(), run_id()];
     let posts: Vec<Post> = (0..60)
@@ -31,7 +31,7 @@ pub async fn messages_of_a_key_are_read_in_their_order(place: &Place) {
     process.end().await;
 }
 
-pub async fn all_that_a_message_says_arrives(place: &Place) {
+pub(crate) async fn all_that_a_message_says_arrives(place: &Place) {
     let process = place.process().await;
     let run = run_id();
     let sent = Post {
@@ -60,7 +60,7 @@ pub async fn all_that_a_message_says_arrives(place: &Place) {
     process.end().await;
 }
 
-pub async fn a_group_goes_on_after_what_it_committed(place: &Place) {
+pub(crate) async fn a_group_goes_on_after_what_it_committed(place: &Place) {
     let (group, run) = (group(), run_id());
     let process = place.process().await;
     process
@@ -96,7 +96,7 @@ pub async fn a_group_goes_on_after_what_it_committed(place: &Place) {
     process.end().await;
 }
 
-pub async fn every_group_reads_everything(place: &Place) {
+pub(crate) async fn every_group_reads_everything(place: &Place) {
     let process = place.process().await;
     let run = run_id();
     process
@@ -117,7 +117,7 @@ pub async fn every_group_reads_everything(place: &Place) {
     process.end().await;
 }
 
-pub async fn a_broadcast_hears_what_comes_after_it(place: &Place) {
+pub(crate) async fn a_broadcast_hears_what_comes_after_it(place: &Place) {
     let process = place.process().await;
     let (before, after) = (run_id(), run_id());
     process.publish(vec![post(&before, 1)]).await;
@@ -144,7 +144,7 @@ pub async fn a_broadcast_hears_what_comes_after_it(place: &Place) {
     process.end().await;
 }
 
-pub async fn what_is_too_large_is_refused_alone(place: &Place) {
+pub(crate) async fn what_is_too_large_is_refused_alone(place: &Place) {
     let process = place.process().await;
     let run = run_id();
     let large = Post {

@@ -12,13 +12,13 @@ use tokio::sync::Notify;
 use super::place::{LIMIT, Place, Process, group, message, post, run_id, within};
 
 /// Notes every count that it hears about its runs.
-pub struct Notes {
-    pub runs: Vec<String>,
-    pub noted: Notify,
+pub(crate) struct Notes {
+    pub(crate) runs: Vec<String>,
+    pub(crate) noted: Notify,
 }
 
 impl Notes {
-    pub fn about(runs: &[&str]) -> Arc<Self> {
+    pub(crate) fn about(runs: &[&str]) -> Arc<Self> {
         let runs = runs.iter().map(|run| (*run).to_owned()).collect();
         Arc::new(Self {
             runs,
@@ -26,7 +26,7 @@ impl Notes {
         })
     }
 
-    pub async fn note(&self, tx: &DatabaseTransaction, heard: &Heard) -> Result<(), Deaf> {
+    pub(crate) async fn note(&self, tx: &DatabaseTransaction, heard: &Heard) -> Result<(), Deaf> {
         if !self.runs.contains(&heard.key) {
             return Ok(());
         }
@@ -56,7 +56,7 @@ impl Hear for Notes {
     }
 }
 
-pub fn consumer(group: &'static str) -> Consumer {
+pub(crate) fn consumer(group: &'static str) -> Consumer {
     Consumer {
         group,
         topics: &[Topic::Commands],
@@ -67,7 +67,7 @@ pub fn consumer(group: &'static str) -> Consumer {
 }
 
 /// Waits until so many counts are noted under `run`.
-pub async fn noted(process: &Process, noted: &Notify, run: &str, count: usize) -> Vec<i64> {
+pub(crate) async fn noted(process: &Process, noted: &Notify, run: &str, count: usize) -> Vec<i64> {
     let wait = async {
         loop {
             let rung = noted.notified();
@@ -81,7 +81,7 @@ pub async fn noted(process: &Process, noted: &Notify, run: &str, count: usize) -
     within(wait).await
 }
 
-pub async fn a_message_has_one_effect_however_often_it_comes(place: &Place) {
+pub(crate) async fn a_message_has_one_effect_however_often_it_comes(place: &Place) {
     let process = place.process().await;
     let (run, last) = (run_id(), run_id());
     let notes = Notes::about(&[&run, &last]);
@@ -111,7 +111,7 @@ pub async fn a_message_has_one_effect_however_often_it_comes(place: &Place) {
     process.end().await;
 }
 
-pub async fn what_is_rolled_back_is_never_told(place: &Place) {
+pub(crate) async fn what_is_rolled_back_is_never_told(place: &Place) {
     let process = place.process().await;
     let run = run_id();
     let notes = Notes::about(&[&run]);
@@ -138,7 +138,7 @@ pub async fn what_is_rolled_back_is_never_told(place: &Place) {
     process.end().await;
 }
 
-pub async fn announcements_of_a_key_are_told_in_their_order(place: &Place) {
+pub(crate) async fn announcements_of_a_key_are_told_in_their_order(place: &Place) {
     const EACH: i64 = 40;
     let process = Arc::new(place.process().await);
     let (one, other) = (run_id(), run_id());
@@ -186,7 +186,7 @@ pub async fn announcements_of_a_key_are_told_in_their_order(place: &Place) {
     within(process.tasks.ended()).await;
 }
 
-pub async fn a_consumer_goes_on_where_it_ended(place: &Place) {
+pub(crate) async fn a_consumer_goes_on_where_it_ended(place: &Place) {
     let (group, run) = (group(), run_id());
     for lifetime in 0..3 {
         let process = place.process().await;

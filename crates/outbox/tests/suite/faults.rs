@@ -62,7 +62,7 @@ fn fine() -> Deaf {
     Deaf::AtFault(String::new())
 }
 
-pub async fn a_message_at_fault_goes_to_dead_letters_and_the_rest_goes_on(place: &Place) {
+pub(crate) async fn a_message_at_fault_goes_to_dead_letters_and_the_rest_goes_on(place: &Place) {
     let process = place.process().await;
     let (group, run) = (group(), run_id());
     let mut posts: Vec<Post> = (1..=6).map(|count| post(&run, count)).collect();
@@ -105,7 +105,7 @@ pub async fn a_message_at_fault_goes_to_dead_letters_and_the_rest_goes_on(place:
     process.end().await;
 }
 
-pub async fn a_consumer_waits_while_its_store_is_away(place: &Place) {
+pub(crate) async fn a_consumer_waits_while_its_store_is_away(place: &Place) {
     let process = place.process().await;
     let run = run_id();
     let strict = Strict::about(&run, |tried| {
@@ -128,7 +128,7 @@ pub async fn a_consumer_waits_while_its_store_is_away(place: &Place) {
     process.end().await;
 }
 
-pub async fn a_panic_costs_one_message_at_most(place: &Place) {
+pub(crate) async fn a_panic_costs_one_message_at_most(place: &Place) {
     let process = place.process().await;
     let (once, always) = (run_id(), run_id());
     let recovers = Strict::about(

@@ -11,10 +11,10 @@ use sea_orm::{ConnectionTrait as _, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 /// How long anything may take here.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-pub struct Place {
-    pub config: Config,
+pub(crate) struct Place {
+    pub(crate) config: Config,
     folder: tempfile::TempDir,
     #[cfg(feature = "kafka")]
     _mock:
@@ -22,7 +22,7 @@ pub struct Place {
 }
 
 impl Place {
-    pub fn embedded() -> Self {
+    pub(crate) fn embedded() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("embedded:{}", folder.path().join("bus").display());
         Self {
@@ -38,7 +38,7 @@ impl Place {
 
     /// The broker of `TEST_KAFKA`, for instance `127.0.0.1:9092`.
     #[cfg(feature = "kafka")]
-    pub fn kafka() -> Option<Self> {
+    pub(crate) fn kafka() -> Option<Self> {
         let broker = runtime::config::variable("TEST_KAFKA")?;
         let url = format!("kafka://{}", broker.trim_start_matches("kafka://"));
         let folder = tempfile::tempdir().unwrap();
@@ -53,7 +53,7 @@ impl Place {
     }
 
     #[cfg(feature = "kafka")]
-    pub fn mock() -> Self {
+    pub(crate) fn mock() -> Self {
         use outbox::bus::Topic;
         let mock = rdkafka::mocking::MockCluster::new(1).unwrap();
         for topic in Topic::ALL {
@@ -73,7 +73,7 @@ impl Place {
     }
 
     /// A process: its bus, its store and its tasks.
-    pub async fn process(&self) -> Process {
+    pub(crate) async fn process(&self) -> Process {
         let (ready, tasks) = (Readiness::new(), Tasks::new());
         let bus = within(Bus::open(&self.config, &ready, &tasks))
             .await
@@ -94,21 +94,21 @@ impl Place {
     }
 }
 
-pub struct Process {
-    pub bus: Bus,
-    pub database: Database,
-    pub bell: Bell,
-    pub tasks: Tasks,
+pub(crate) struct Process {
+    pub(crate) bus: Bus,
+    pub(crate) database: Database,
+    pub(crate) bell: Bell,
+    pub(crate) tasks: Tasks,
 }
 
 impl Process {
-    pub async fn end(self) {
+    pub(crate) async fn end(self) {
         self.tasks.drain();
         within(self.tasks.ended()).await;
     }
 
     /// Announces `message` in a transaction of its own.
-    pub async fn announce(&self, message: &RunRequested) {
+    pub(crate) async fn announce(&self, message: &RunRequested) {
         let tx = self.database.begin().await.unwrap();
         outbox::announce(&tx, message, clock::now_ms())
             .await
@@ -117,14 +117,14 @@ impl Process {
         self.bell.ring();
     }
 
-    pub async fn publish(&self, posts: Vec<Post>) {
+    pub(crate) async fn publish(&self, posts: Vec<Post>) {
         for outcome in within(self.bus.publish(posts)).await.unwrap() {
             outcome.unwrap();
         }
     }
 
     /// The counts that were noted under `run`, in the order of their noting.
-    pub async fn notes(&self, run: &str) -> Vec<i64> {
+    pub(crate) async fn notes(&self, run: &str) -> Vec<i64> {
         let sql = "SELECT count FROM note WHERE run = $1 ORDER BY id";
         let select = Statement::from_sql_and_values(self.database.backend(), sql, [run.into()]);
         let rows = self.database.reader().query_all_raw(select).await.unwrap();
@@ -164,16 +164,16 @@ impl MigrationTrait for Notes {
 }
 
 /// A run id that no other test has.
-pub fn run_id() -> String {
+pub(crate) fn run_id() -> String {
     RunId::made_at(clock::now_ms()).into()
 }
 
 /// A group's name that no other test has.
-pub fn group() -> &'static str {
+pub(crate) fn group() -> &'static str {
     Box::leak(format!("test-{}", run_id()).into_boxed_str())
 }
 
-pub fn message(run: &str, count: i64) -> RunRequested {
+pub(crate) fn message(run: &str, count: i64) -> RunRequested {
     RunRequested {
         run_id: run.into(),
         run_count: count,
@@ -181,13 +181,13 @@ pub fn message(run: &str, count: i64) -> RunRequested {
     }
 }
 
-pub fn post(run: &str, count: i64) -> Post {
+pub(crate) fn post(run: &str, count: i64) -> Post {
     let now = clock::now_ms();
     Post::of(&message(run, count), MessageId::made_at(now), now).unwrap()
 }
 
 /// Reads until there are `count` messages of `runs`; brokers may hold those of other tests.
-pub async fn read(reader: &mut Reader, runs: &[&str], count: usize) -> Vec<Heard> {
+pub(crate) async fn read(reader: &mut Reader, runs: &[&str], count: usize) -> Vec<Heard> {
     let mut found = Vec::new();
     while found.len() < count {
         let some = within(reader.next(10)).await.unwrap();
@@ -199,14 +199,14 @@ pub async fn read(reader: &mut Reader, runs: &[&str], count: usize) -> Vec<Heard
     found
 }
 
-pub fn counts(heard: &[Heard]) -> Vec<i64> {
+pub(crate) fn counts(heard: &[Heard]) -> Vec<i64> {
     heard
         .iter()
         .map(|heard| heard.decode::<RunRequested>().unwrap().run_count)
         .collect()
 }
 
-pub async fn within<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, work)
         .await
         .expect("it takes too long")

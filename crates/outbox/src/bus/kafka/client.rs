@@ -108,7 +108,8 @@ pub(super) fn producer(config: &Config) -> Result<ClientConfig, Error> {
     client
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("linger.ms", "1")
+        // Whoever has much to say publishes it in batches; waiting for more would cost each run.
+        .set("linger.ms", "0")
         .set("compression.type", "lz4")
         .set("partitioner", "murmur2_random")
         .set("message.timeout.ms", "0")
@@ -146,6 +147,7 @@ pub(super) fn broadcast(config: &Config) -> Result<ClientConfig, Error> {
 
 fn consumer(config: &Config, group: &str, tuning: Tuning) -> Result<ClientConfig, Error> {
     let (wait_ms, queued_kib) = match tuning {
+        // How long an empty fetch is held: a message ends it at once, a new partition doesn't.
         Tuning::Prompt => ("100", "2048"),
         Tuning::Bulk => ("500", "8192"),
     };
