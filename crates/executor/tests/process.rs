@@ -46,6 +46,7 @@ fn trials() -> Vec<Trial> {
         orders_reach_the_process,
         a_wait_can_be_cancelled_and_repeated,
         a_process_that_kills_its_keeper_is_killed,
+        a_process_that_kills_its_keeper_at_once_is_killed,
         keepers_wait_ahead_and_are_replaced,
         a_waiting_keeper_that_died_is_not_missed,
         many_processes_start_at_once,
@@ -148,10 +149,33 @@ async fn a_wait_can_be_cancelled_and_repeated() {
 }
 
 async fn a_process_that_kills_its_keeper_is_killed() {
-    let script = format!("{{ {OBSTINATE} }} & kill -KILL $PPID; sleep 1000");
-    let mut process = start(&spec("orphaned", &script)).await;
+    let script = format!(
+        "{{ {OBSTINATE} }} & while [ ! -e \"$GO\" ]; do sleep 0.01; done; kill -KILL $PPID; sleep 1000"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    let mut spec = spec("orphaned", &script);
+    spec.env.insert("GO".to_owned(), go.display().to_string());
+    let mut process = start(&spec).await;
+    hears(&mut process, "ready").await;
+    std::fs::write(go, "").unwrap();
     assert_eq!(process.wait().await, Exit::Lost);
     assert_eq!(survivors("orphaned"), Vec::<i32>::new());
+}
+
+async fn a_process_that_kills_its_keeper_at_once_is_killed() {
+    for _ in 0..20 {
+        match Process::start(
+            SELF.as_ref(),
+            &spec("orphaned-at-once", "kill -KILL $PPID; sleep 1000"),
+        )
+        .await
+        {
+            Ok(mut process) => assert_eq!(process.wait().await, Exit::Lost),
+            Err(error) => assert!(matches!(error, Error::Lost), "{error}"),
+        }
+        assert_eq!(survivors("orphaned-at-once"), Vec::<i32>::new());
+    }
 }
 
 async fn keepers_wait_ahead_and_are_replaced() {
