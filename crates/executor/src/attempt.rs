@@ -1,0 +1,331 @@
+//! An attempt of a run: one task from its assignment to its end.
+//!
+//! It begins the attempt at `pipeline`, starts what is granted, reports what has ended, and does as
+//! it is told. What to do when is decided by [`state`], calls are made by [`calls`]; this is what
+//! carries it out.
+//!
+//! **Invariant:** nothing is reported once the lease has lapsed.
+
+mod calls;
+mod convert;
+pub(crate) mod state;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::pipeline::begin_attempt_response::Verdict;
+use contracts::pipeline::{
+    BeginAttemptResponse, Grant, Outcome, ReportRequest, ReportResponse, StepReport,
+};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+pub(crate) use self::convert::stop as stop_of;
+use self::state::{Answer, Deed, End, Fate, Heard, State, Stop, Try};
+use crate::kit::Kit;
+use crate::log::{Journal, Origin};
+use crate::shift::{Key, Orders, Parting};
+use crate::step::{self, Done, Facts, StepTry, Told};
+use crate::workspace::Workspace;
+
+/// How long an attempt in which nothing happens waits before it asks whether it is over.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// Carries out an attempt that was assigned at `since`, and says how we part with it.
+pub(crate) async fn carry_out(
+    kit: Arc<Kit>,
+    key: Key,
+    traceparent: Option<String>,
+    mut orders: watch::Receiver<Orders>,
+) -> Parting {
+    let since = Instant::now();
+    let begun = tokio::select! {
+        begun = calls::begin(&kit, &key) => begun,
+        parting = fated(&mut orders) => return parting,
+    };
+    match begun.verdict() {
+        Verdict::Busy => Parting::Busy,
+        Verdict::Over | Verdict::Unspecified => Parting::Over,
+        Verdict::Begun => match Attempt::new(kit, key, traceparent, orders, &begun) {
+            Ok(attempt) => attempt.run(begun, since).await,
+            Err(fault) => {
+                tracing::error!("an attempt can't be carried out: {fault}");
+                Parting::HandedBack
+            }
+        },
+    }
+}
+
+/// Waits until the attempt isn't ours any more.
+async fn fated(orders: &mut watch::Receiver<Orders>) -> Parting {
+    match orders
+        .wait_for(|orders| orders.fate != Fate::Own)
+        .await
+        .map(|orders| orders.fate)
+    {
+        Ok(Fate::HandedBack) => Parting::HandedBack,
+        Ok(Fate::Own | Fate::Forgotten) | Err(_) => Parting::Forgotten,
+    }
+}
+
+struct Attempt {
+    kit: Arc<Kit>,
+    key: Key,
+    facts: Arc<Facts>,
+    state: State,
+    orders: watch::Receiver<Orders>,
+    journal: Arc<Journal>,
+    workspace: Arc<Workspace>,
+    running: JoinSet<Done>,
+    controls: HashMap<Try, watch::Sender<Told>>,
+    /// Secrets of tries that were granted and haven't started, and since when.
+    granted: HashMap<Try, (HashMap<String, Vec<u8>>, Instant)>,
+    outputs: Arc<HashMap<String, String>>,
+    /// What the next report says.
+    ended: Vec<StepReport>,
+    report: Option<BoxFuture<'static, ReportResponse>>,
+    wake_at: Option<Instant>,
+}
+
+impl Attempt {
+    fn new(
+        kit: Arc<Kit>,
+        key: Key,
+        traceparent: Option<String>,
+        orders: watch::Receiver<Orders>,
+        begun: &BeginAttemptResponse,
+    ) -> Result<Self, crate::workspace::Fault> {
+        let facts = Arc::new(Facts::of(&key, traceparent, begun));
+        let origin = Origin {
+            run_id: key.run_id.clone(),
+            pipeline_id: begun.pipeline_id.clone(),
+            attempt: key.attempt,
+            traceparent: facts.traceparent.clone(),
+        };
+        let workspace = kit.workspaces.of(&key.run_id, key.attempt)?;
+        Ok(Self {
+            state: State::new(facts.finalizers(), kit.parallel_steps),
+            journal: Journal::open(&kit.logs, origin),
+            workspace: Arc::new(workspace),
+            kit,
+            key,
+            facts,
+            orders,
+            running: JoinSet::new(),
+            controls: HashMap::new(),
+            granted: HashMap::new(),
+            outputs: Arc::new(begun.outputs.clone()),
+            ended: Vec::new(),
+            report: None,
+            wake_at: None,
+        })
+    }
+
+    async fn run(mut self, begun: BeginAttemptResponse, since: Instant) -> Parting {
+        let mut heard = vec![self.begun(begun, since)];
+        loop {
+            for heard in heard {
+                for deed in self.state.hear(heard) {
+                    if let Some(end) = self.perform(deed) {
+                        return self.part(end);
+                    }
+                }
+            }
+            heard = self.next().await;
+        }
+    }
+
+    /// Waits for something to happen.
+    async fn next(&mut self) -> Vec<Heard> {
+        let idle = self.state.is_idle().then(|| Instant::now() + IDLE);
+        let wake_at = self.wake_at.or(idle);
+        tokio::select! {
+            biased;
+            changed = self.orders.changed() => vec![self.ordered(changed.is_ok())],
+            Some(done) = self.running.join_next() => self.finished(done),
+            answer = answered(&mut self.report) => vec![self.answered(answer)],
+            () = until(wake_at) => {
+                self.wake_at = None;
+                vec![Heard::Due]
+            }
+        }
+    }
+
+    fn ordered(&mut self, is_held: bool) -> Heard {
+        let Orders { stop, fate } = *self.orders.borrow_and_update();
+        Heard::Ordered(stop, if is_held { fate } else { Fate::Forgotten })
+    }
+
+    fn begun(&mut self, begun: BeginAttemptResponse, since: Instant) -> Heard {
+        self.wake(begun.wake_after_ms);
+        let stop = convert::stop(begun.stop);
+        let granted = self.grant(begun.grants, since);
+        Heard::Answer(Answer {
+            granted,
+            stop,
+            end: None,
+        })
+    }
+
+    fn answered(&mut self, answer: ReportResponse) -> Heard {
+        self.report = None;
+        self.wake(answer.wake_after_ms);
+        let (stop, end) = (convert::stop(answer.stop), convert::end(&answer));
+        let granted = self.grant(answer.grants, Instant::now());
+        Heard::Answer(Answer { granted, stop, end })
+    }
+
+    fn wake(&mut self, after_ms: u32) {
+        let after = Duration::from_millis(after_ms.into());
+        self.wake_at = (after_ms > 0).then(|| Instant::now() + after);
+    }
+
+    fn grant(&mut self, grants: Vec<Grant>, since: Instant) -> Vec<Try> {
+        let mut granted = Vec::with_capacity(grants.len());
+        for Grant {
+            step_id,
+            r#try,
+            secrets,
+        } in grants
+        {
+            let one = Try {
+                step: step_id,
+                number: r#try,
+            };
+            if !self.controls.contains_key(&one) {
+                self.granted.insert(one.clone(), (secrets, since));
+            }
+            granted.push(one);
+        }
+        granted
+    }
+
+    fn finished(&mut self, done: Result<Done, tokio::task::JoinError>) -> Vec<Heard> {
+        let Ok(Done { of, report, is_cut }) = done else {
+            return vec![Heard::Ordered(Stop::None, Fate::HandedBack)];
+        };
+        self.controls.remove(&of);
+        if !self.kit.lease.is_live() {
+            // It may have ended because of that, and whatever it says comes too late.
+            return vec![
+                Heard::Ordered(Stop::None, Fate::Forgotten),
+                Heard::Finished(of),
+            ];
+        }
+        if is_cut {
+            return vec![Heard::Cut(of)];
+        }
+        if !report.outputs.is_empty() {
+            let outputs = Arc::make_mut(&mut self.outputs);
+            let named = report.outputs.iter();
+            outputs.extend(named.map(|(key, value)| (format!("{}.{key}", of.step), value.clone())));
+        }
+        self.ended.push(report);
+        vec![Heard::Finished(of)]
+    }
+
+    fn perform(&mut self, deed: Deed) -> Option<End> {
+        match deed {
+            Deed::Start(one) => self.start(one),
+            Deed::Skip(one) => {
+                self.granted.remove(&one);
+                self.ended.push(skipped(one));
+            }
+            Deed::Term(one) => self.tell(&one, Told::Term),
+            Deed::Kill(one) => self.tell(&one, Told::Kill),
+            Deed::Report => {
+                let request = ReportRequest {
+                    run_id: self.key.run_id.clone(),
+                    attempt: self.key.attempt,
+                    steps: std::mem::take(&mut self.ended),
+                    last_seq: self.journal.last_seq(),
+                };
+                self.report = Some(calls::report(self.kit.clone(), request).boxed());
+            }
+            Deed::End(end) => return Some(end),
+        }
+        None
+    }
+
+    fn start(&mut self, one: Try) {
+        let (secrets, since) = self
+            .granted
+            .remove(&one)
+            .unwrap_or_else(|| (HashMap::new(), Instant::now()));
+        self.journal.hide(secrets.values());
+        let (control, told) = watch::channel(Told::Nothing);
+        self.controls.insert(one.clone(), control);
+        let step = StepTry {
+            kit: self.kit.clone(),
+            facts: self.facts.clone(),
+            workspace: self.workspace.clone(),
+            journal: self.journal.clone(),
+            outputs: self.outputs.clone(),
+            of: one,
+            secrets,
+            since,
+        };
+        self.running
+            .spawn(step::perform(step, told).in_current_span());
+    }
+
+    fn tell(&self, one: &Try, told: Told) {
+        if let Some(control) = self.controls.get(one) {
+            control.send_if_modified(|held| told > std::mem::replace(held, told.max(*held)));
+        }
+    }
+
+    fn part(self, end: End) -> Parting {
+        match end {
+            End::Over { run_ended } => {
+                if run_ended {
+                    self.clean_up();
+                }
+                Parting::Over
+            }
+            End::Refused => Parting::Over,
+            End::HandedBack => Parting::HandedBack,
+            End::Forgotten => Parting::Forgotten,
+        }
+    }
+
+    /// Removes what the run has here. Nobody waits for it, and the sweep does what it can't.
+    fn clean_up(self) {
+        self.kit.logs.forget(&self.key.run_id);
+        let kit = self.kit.clone();
+        self.kit.tasks.spawn(async move {
+            if let Err(error) = kit.workspaces.remove(&self.key.run_id).await {
+                tracing::warn!(run.id = self.key.run_id, "{error}");
+            }
+        });
+    }
+}
+
+fn skipped(one: Try) -> StepReport {
+    StepReport {
+        step_id: one.step,
+        r#try: one.number,
+        outcome: Outcome::Cancelled.into(),
+        message: "the run was stopped before it started".into(),
+        ..StepReport::default()
+    }
+}
+
+async fn answered(report: &mut Option<BoxFuture<'static, ReportResponse>>) -> ReportResponse {
+    match report {
+        Some(report) => report.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

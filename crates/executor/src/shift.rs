@@ -1,0 +1,291 @@
+//! What an executor holds: its attempts, and what it has yet to say about those that it is through
+//! with.
+//!
+//! Orders are levels and not events: an attempt looks at what holds for it, so nothing is lost
+//! while it is busy.
+//!
+//! **Invariant:** there are never more attempts than slots (I11), and an attempt is here once.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use contracts::scheduler::{Attempt, Ended, FromExecutor, HandBack, from_executor::Said};
+use tokio::sync::{Notify, watch};
+
+use crate::attempt::state::{Fate, Stop};
+
+/// An attempt of a run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) run_id: String,
+    pub(crate) attempt: u32,
+}
+
+/// What holds for an attempt, as far as others have said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Orders {
+    pub(crate) stop: Stop,
+    pub(crate) fate: Fate,
+}
+
+/// What becomes of an assignment.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// It is to be carried out.
+    New(watch::Receiver<Orders>),
+    /// It is here already.
+    Held,
+    /// There is no slot for it.
+    Full,
+}
+
+/// How an executor parts with an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// It is over, and its run's owner knows.
+    Over,
+    /// It could not begin, there is no place.
+    Busy,
+    /// It is given back, and its processes are gone.
+    HandedBack,
+    /// It is another's by now: nothing is said.
+    Forgotten,
+}
+
+/// The attempts of an executor.
+#[derive(Debug)]
+pub(crate) struct Shift {
+    slots: usize,
+    held: Mutex<Held>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    working: BTreeMap<Key, watch::Sender<Orders>>,
+    unsaid: Vec<FromExecutor>,
+}
+
+impl Shift {
+    pub(crate) fn new(slots: u32) -> Self {
+        let slots = usize::try_from(slots).unwrap_or(usize::MAX);
+        Self {
+            slots,
+            held: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Takes an assignment, once.
+    pub(crate) fn take(&self, key: Key) -> Taken {
+        let mut held = self.lock();
+        let busy = held.working.len();
+        let taken = match held.working.entry(key) {
+            Entry::Occupied(_) => return Taken::Held,
+            Entry::Vacant(_) if busy >= self.slots => return Taken::Full,
+            Entry::Vacant(place) => place
+                .insert(watch::Sender::new(Orders::default()))
+                .subscribe(),
+        };
+        count(&held);
+        Taken::New(taken)
+    }
+
+    /// Notes a stop of a run.
+    pub(crate) fn stop(&self, run_id: &str, stop: Stop) {
+        let held = self.lock();
+        let of_run = held.working.iter().filter(|(key, _)| key.run_id == run_id);
+        of_run.for_each(|(_, orders)| order(orders, stop, Fate::Own));
+    }
+
+    /// Notes that an attempt is over without us.
+    pub(crate) fn fence(&self, key: &Key) {
+        if let Some(orders) = self.lock().working.get(key) {
+            order(orders, Stop::None, Fate::Forgotten);
+        }
+    }
+
+    /// Notes the same fate for all attempts.
+    pub(crate) fn doom(&self, fate: Fate) {
+        self.lock()
+            .working
+            .values()
+            .for_each(|orders| order(orders, Stop::None, fate));
+    }
+
+    /// Parts with an attempt, whose slot is free from now on.
+    pub(crate) fn part(&self, key: &Key, parting: Parting) {
+        let mut held = self.lock();
+        held.working.remove(key);
+        count(&held);
+        self.say_of(held, key, parting);
+    }
+
+    /// Declines an assignment that wasn't taken.
+    pub(crate) fn decline(&self, key: &Key, parting: Parting) {
+        self.say_of(self.lock(), key, parting);
+    }
+
+    fn say_of(&self, mut held: MutexGuard<'_, Held>, key: &Key, parting: Parting) {
+        let attempt = Some(Attempt {
+            run_id: key.run_id.clone(),
+            attempt: key.attempt,
+        });
+        let said = match parting {
+            Parting::Over => Some(Said::Ended(Ended {
+                attempt,
+                busy: false,
+            })),
+            Parting::Busy => Some(Said::Ended(Ended {
+                attempt,
+                busy: true,
+            })),
+            Parting::HandedBack => Some(Said::HandBack(HandBack { attempt })),
+            Parting::Forgotten => None,
+        };
+        held.unsaid
+            .extend(said.map(|said| FromExecutor { said: Some(said) }));
+        drop(held);
+        self.changed.notify_waiters();
+    }
+
+    /// The next thing to say to the scheduler, if there is one. It counts as said.
+    pub(crate) fn next_to_say(&self) -> Option<FromExecutor> {
+        let mut held = self.lock();
+        let next = (!held.unsaid.is_empty()).then(|| held.unsaid.remove(0));
+        drop(held);
+        if next.is_some() {
+            self.changed.notify_waiters();
+        }
+        next
+    }
+
+    /// The attempts that are worked on.
+    pub(crate) fn holding(&self) -> Vec<Attempt> {
+        let attempt = |key: &Key| Attempt {
+            run_id: key.run_id.clone(),
+            attempt: key.attempt,
+        };
+        self.lock().working.keys().map(attempt).collect()
+    }
+
+    /// Whether any attempt of a run is worked on.
+    pub(crate) fn holds_run(&self, run_id: &str) -> bool {
+        self.lock().working.keys().any(|key| key.run_id == run_id)
+    }
+
+    /// Waits until something is to be said.
+    pub(crate) async fn has_something_to_say(&self) {
+        self.until(|held| !held.unsaid.is_empty()).await;
+    }
+
+    /// Waits until nothing is worked on.
+    pub(crate) async fn idle(&self) {
+        self.until(|held| held.working.is_empty()).await;
+    }
+
+    /// Waits until all is said.
+    pub(crate) async fn all_said(&self) {
+        self.until(|held| held.unsaid.is_empty()).await;
+    }
+
+    async fn until(&self, holds: impl Fn(&Held) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if holds(&self.lock()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn order(orders: &watch::Sender<Orders>, stop: Stop, fate: Fate) {
+    orders.send_if_modified(|held| {
+        let next = Orders {
+            stop: held.stop.max(stop),
+            fate: held.fate.max(fate),
+        };
+        std::mem::replace(held, next) != next
+    });
+}
+
+#[allow(clippy::cast_precision_loss, reason = "slots are few")]
+fn count(held: &Held) {
+    metrics::gauge!("penstock_executor_slots_busy").set(held.working.len() as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(run_id: &str) -> Key {
+        Key {
+            run_id: run_id.into(),
+            attempt: 1,
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_taken_once_and_never_beyond_the_slots() {
+        let shift = Shift::new(2);
+        assert!(matches!(shift.take(key("a")), Taken::New(_)));
+        assert!(matches!(shift.take(key("a")), Taken::Held));
+        assert!(matches!(shift.take(key("b")), Taken::New(_)));
+        assert!(matches!(shift.take(key("c")), Taken::Full));
+        shift.part(&key("a"), Parting::Over);
+        assert!(matches!(shift.take(key("c")), Taken::New(_)));
+        assert_eq!(shift.holding().len(), 2);
+    }
+
+    #[test]
+    fn orders_only_become_harder() {
+        let shift = Shift::new(1);
+        let Taken::New(orders) = shift.take(key("a")) else {
+            panic!("taken")
+        };
+        shift.stop("a", Stop::Cancel);
+        shift.stop("a", Stop::Graceful);
+        shift.stop("b", Stop::Kill);
+        shift.fence(&key("a"));
+        shift.doom(Fate::HandedBack);
+        assert_eq!(
+            *orders.borrow(),
+            Orders {
+                stop: Stop::Cancel,
+                fate: Fate::Forgotten
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn every_parting_but_forgetting_is_said_once() {
+        let shift = Shift::new(4);
+        for (run, parting) in [
+            ("a", Parting::Over),
+            ("b", Parting::Busy),
+            ("c", Parting::HandedBack),
+            ("d", Parting::Forgotten),
+        ] {
+            let _ = shift.take(key(run));
+            shift.part(&key(run), parting);
+        }
+        shift.idle().await;
+        shift.has_something_to_say().await;
+        let said: Vec<_> = std::iter::from_fn(|| shift.next_to_say()).collect();
+        assert_eq!(said.len(), 3);
+        assert!(matches!(
+            said[1].said,
+            Some(Said::Ended(Ended { busy: true, .. }))
+        ));
+        assert!(matches!(said[2].said, Some(Said::HandBack(_))));
+        shift.all_said().await;
+    }
+}
