@@ -1,0 +1,152 @@
+//! What the audit log is asked: parse, act, answer.
+
+use contracts::audit::audit_log_server::AuditLog;
+use contracts::audit::{
+    Entry, LatestActivityRequest, LatestActivityResponse, QueryActivityRequest,
+    QueryActivityResponse,
+};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use runtime::clock;
+use tonic::{Request, Response, Status};
+
+use crate::Error;
+use crate::page::{Page, Shown};
+use crate::store::{Ask, Store, Whose};
+use crate::tail::Tails;
+
+#[cfg(test)]
+mod tests;
+
+/// Entries a page, at most.
+const LONGEST_PAGE: u32 = 1000;
+
+/// Answers the audit log's calls.
+#[derive(Debug)]
+pub(crate) struct Api {
+    store: Store,
+    tails: Tails,
+}
+
+impl Api {
+    /// Answers from `store`, and followers by `tails`.
+    pub(crate) fn new(store: Store, tails: Tails) -> Self {
+        Self { store, tails }
+    }
+}
+
+#[tonic::async_trait]
+impl AuditLog for Api {
+    type TailActivityStream = BoxStream<'static, Result<QueryActivityResponse, Status>>;
+
+    async fn query_activity(
+        &self,
+        request: Request<QueryActivityRequest>,
+    ) -> Result<Response<QueryActivityResponse>, Status> {
+        let ask = Ask::try_from(request.into_inner())?;
+        let page = self.store.page(&ask, clock::now_ms()).await?;
+        Ok(Response::new(answer(ask.run_id.as_str(), page)))
+    }
+
+    async fn tail_activity(
+        &self,
+        request: Request<QueryActivityRequest>,
+    ) -> Result<Response<Self::TailActivityStream>, Status> {
+        let ask = Ask::try_from(request.into_inner())?;
+        let run_id = ask.run_id.to_string();
+        let pages = self.tails.follow(ask)?;
+        let answers = pages.map(move |page| Ok(answer(&run_id, page?)));
+        Ok(Response::new(answers.boxed()))
+    }
+
+    async fn latest_activity(
+        &self,
+        request: Request<LatestActivityRequest>,
+    ) -> Result<Response<LatestActivityResponse>, Status> {
+        let request = request.into_inner();
+        let whose = Whose::try_from(&request)?;
+        let limit = limit(request.limit)?;
+        let latest = self
+            .store
+            .latest(&whose, request.console_only, limit)
+            .await?;
+        // A list of the newest is not a place to go on from.
+        let entry = |shown, run_id| Entry {
+            cursor: String::new(),
+            ..entry(run_id, shown)
+        };
+        let entries = latest
+            .into_iter()
+            .map(|it| entry(it.shown, it.run_id))
+            .collect();
+        Ok(Response::new(LatestActivityResponse { entries }))
+    }
+}
+
+impl TryFrom<QueryActivityRequest> for Ask {
+    type Error = Error;
+
+    fn try_from(request: QueryActivityRequest) -> Result<Self, Error> {
+        Ok(Self {
+            run_id: request.run_id.parse()?,
+            after: request.after.parse()?,
+            limit: limit(request.limit)?,
+            step_id: request.step_id,
+        })
+    }
+}
+
+impl TryFrom<&LatestActivityRequest> for Whose {
+    type Error = Error;
+
+    fn try_from(request: &LatestActivityRequest) -> Result<Self, Error> {
+        let LatestActivityRequest {
+            pipeline_id,
+            run_id,
+            ..
+        } = request;
+        if pipeline_id.is_empty() && run_id.is_empty() {
+            return Err(Error::Nothing);
+        }
+        let given = |id: &String| (!id.is_empty()).then(|| id.clone());
+        Ok(Self {
+            pipeline_id: given(pipeline_id).map(TryFrom::try_from).transpose()?,
+            run_id: given(run_id).map(TryFrom::try_from).transpose()?,
+        })
+    }
+}
+
+fn limit(limit: u32) -> Result<usize, Error> {
+    let fits = (1..=LONGEST_PAGE).contains(&limit).then_some(limit);
+    fits.and_then(|it| usize::try_from(it).ok())
+        .ok_or(Error::Limit(limit))
+}
+
+fn answer(run_id: &str, page: Page) -> QueryActivityResponse {
+    let entries = page
+        .shown
+        .into_iter()
+        .map(|shown| entry(run_id.into(), shown))
+        .collect();
+    QueryActivityResponse {
+        entries,
+        next: page.next.to_string(),
+        complete: page.complete,
+    }
+}
+
+fn entry(run_id: String, shown: Shown) -> Entry {
+    let Shown {
+        attempt,
+        kind,
+        entry,
+        cursor,
+    } = shown;
+    Entry {
+        run_id,
+        attempt,
+        entry: Some(entry),
+        cursor: cursor.to_string(),
+        kind,
+    }
+}

@@ -1,0 +1,205 @@
+//! Lines, by table.
+
+use super::*;
+
+fn run(from: RunState, to: RunState, cause: EndCause, reason: &str) -> String {
+    let event = RunChanged {
+        run_count: 3,
+        from: from.into(),
+        to: to.into(),
+        cause: cause.into(),
+        reason: reason.into(),
+        actor: Some(Actor {
+            name: "admin".into(),
+            ..Actor::default()
+        }),
+        ..RunChanged::default()
+    };
+    of_run(&event)
+        .map(|line| format!("{}: {}", line.kind, line.text))
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_run_s_life_is_told() {
+    use EndCause as C;
+    use RunState as S;
+    for (from, to, cause, reason, line) in [
+        (
+            S::Unspecified,
+            S::Queued,
+            C::Unspecified,
+            "",
+            "run.queued: run 3 was requested by admin",
+        ),
+        (
+            S::Running,
+            S::Queued,
+            C::Unspecified,
+            "executor lost",
+            "run.queued: run 3 is queued again: executor lost",
+        ),
+        (S::Queued, S::Running, C::Unspecified, "", ""),
+        (
+            S::Running,
+            S::Cancelling,
+            C::Unspecified,
+            "too slow",
+            "run.cancelling: stop was requested by admin: too slow",
+        ),
+        (
+            S::Running,
+            S::Failing,
+            C::StepFailed,
+            "",
+            "run.failing: run 3 is failing: a step failed",
+        ),
+        (
+            S::Running,
+            S::Succeeded,
+            C::Completed,
+            "",
+            "run.succeeded: run succeeded",
+        ),
+        (
+            S::Running,
+            S::Warned,
+            C::Completed,
+            "",
+            "run.warned: run succeeded with warnings",
+        ),
+        (
+            S::Failing,
+            S::Failed,
+            C::StepFailed,
+            "build",
+            "run.failed: run failed: a step failed: build",
+        ),
+        (
+            S::Running,
+            S::Failed,
+            C::ExecutorLost,
+            "",
+            "run.failed: run failed: its executors were lost",
+        ),
+        (
+            S::Cancelling,
+            S::Cancelled,
+            C::Stopped,
+            "too slow",
+            "run.cancelled: run was cancelled: it was stopped by admin: too slow",
+        ),
+    ] {
+        assert_eq!(run(from, to, cause, reason), line);
+    }
+}
+
+fn step(state: StepState, exit_code: Option<i32>, message: &str) -> String {
+    let event = StepChanged {
+        step_id: "build".into(),
+        r#try: 2,
+        state: state.into(),
+        exit_code,
+        message: message.into(),
+        ..StepChanged::default()
+    };
+    of_step(&event)
+        .map(|line| format!("{}: {}", line.kind, line.text))
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_step_s_life_is_told() {
+    use StepState as S;
+    for (state, code, message, line) in [
+        (S::Pending, None, "", ""),
+        (
+            S::Running,
+            None,
+            "",
+            "step.started: step build started (try 2)",
+        ),
+        (
+            S::Succeeded,
+            Some(0),
+            "",
+            "step.succeeded: step build succeeded",
+        ),
+        (
+            S::Warned,
+            Some(0),
+            "low disk",
+            "step.warned: step build succeeded with warnings: low disk",
+        ),
+        (
+            S::Failed,
+            Some(2),
+            "oh no",
+            "step.failed: step build failed with exit code 2: oh no",
+        ),
+        (
+            S::Failed,
+            None,
+            "timed out",
+            "step.failed: step build failed: timed out",
+        ),
+        (
+            S::Retrying,
+            Some(1),
+            "",
+            "step.retrying: step build failed with exit code 1 and will be tried again",
+        ),
+        (
+            S::Cancelled,
+            None,
+            "",
+            "step.cancelled: step build was cancelled",
+        ),
+        (
+            S::Skipped,
+            None,
+            "disabled",
+            "step.skipped: step build was skipped: disabled",
+        ),
+    ] {
+        assert_eq!(step(state, code, message), line);
+    }
+}
+
+#[test]
+fn an_attempt_s_life_is_told() {
+    let began = AttemptBegan {
+        attempt: 1,
+        executor: "x".into(),
+        ..AttemptBegan::default()
+    };
+    assert_eq!(of_beginning(&began).text, "attempt 1 began on executor x");
+    let ended = |how: AttemptEnd, last_seq| {
+        let how = how.into();
+        of_ending(&AttemptEnded {
+            attempt: 1,
+            executor: "x".into(),
+            how,
+            last_seq,
+            ..Default::default()
+        })
+    };
+    assert_eq!(ended(AttemptEnd::Finished, 5).text, "attempt 1 finished");
+    assert_eq!(
+        ended(AttemptEnd::HandedBack, 5).text,
+        "attempt 1 was handed back by executor x"
+    );
+    let lost = "attempt 1 was lost with executor x: its last lines, those after 5, may be missing";
+    assert_eq!(ended(AttemptEnd::Lost, 5).text, lost);
+}
+
+#[test]
+fn a_long_reason_is_cut() {
+    let text = run(
+        RunState::Running,
+        RunState::Cancelling,
+        EndCause::Unspecified,
+        &"ä".repeat(9000),
+    );
+    assert!(text.chars().count() < LONGEST + 100 && text.ends_with('…'));
+}
