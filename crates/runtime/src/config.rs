@@ -17,6 +17,7 @@ const NOT_CONFIGURATION: &[&str] = &[
     "attempt",
     "config",
     "executor",
+    "fault_point",
     "output",
     "pipeline",
     "run",
@@ -100,8 +101,30 @@ impl Provider for Variable {
 }
 
 fn sentences(errors: figment::Error) -> String {
-    let each: Vec<String> = errors.into_iter().map(|error| error.to_string()).collect();
+    let each: Vec<String> = errors.into_iter().map(|error| sentence(&error)).collect();
     each.join("; ")
+}
+
+/// The key as its layer writes it, the layer if that is a file, and what is wrong.
+fn sentence(error: &figment::Error) -> String {
+    let layer = error.metadata.as_ref();
+    let profile = error.profile.clone().unwrap_or_default();
+    let key = layer.map_or_else(
+        || error.path.join("."),
+        |it| it.interpolate(&profile, &error.path),
+    );
+    let key = ["default.", "global."]
+        .iter()
+        .find_map(|it| key.strip_prefix(it))
+        .unwrap_or(&key);
+    let file = layer
+        .and_then(|it| it.source.as_ref()?.file_path())
+        .map_or_else(String::new, |it| format!(" in {}", it.display()));
+    if let figment::error::Kind::UnknownField(_, known) = &error.kind {
+        let known = known.join(", ");
+        return format!("{key}{file} is no key of the configuration; there are {known}");
+    }
+    format!("{key}{file}: {}", error.kind)
 }
 
 /// One environment variable, for what isn't configuration (the client's token, say).

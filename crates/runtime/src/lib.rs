@@ -7,6 +7,7 @@
 //! - [`serve`]: listeners for gRPC and HTTP, health, reflection, readiness and draining.
 //! - [`bell`]: supervised loops that look again when rung, and every so often anyway.
 //! - [`fault`]: what can go wrong, as its caller needs to know it.
+//! - [`fault_point`]: places at which a test can make the process end.
 //! - [`telemetry`]: logs, traces and metrics.
 //!
 //! **Invariant:** this crate knows none of ours.
@@ -16,6 +17,7 @@ pub mod clock;
 pub mod config;
 pub mod database;
 pub mod fault;
+pub mod fault_point;
 pub mod front;
 pub mod lock;
 pub mod ready;

@@ -22,6 +22,9 @@ pub struct Config {
     pub activity_retention_hours: u32,
     /// MiB of activity that are kept on the bus (on Kafka: in each partition).
     pub activity_retention_mib: u32,
+    /// Kafka: what stands before the names of topics and consumer groups, for instance `staging.`,
+    /// where several installations share a cluster.
+    pub prefix: String,
     /// Kafka: whether topics that are missing are made at start.
     pub create_topics: bool,
     /// Kafka: partitions of a topic that is made.
@@ -50,6 +53,7 @@ impl Default for Config {
             retention_mib: 1024,
             activity_retention_hours: 24,
             activity_retention_mib: 1024,
+            prefix: String::new(),
             create_topics: true,
             partitions: 4,
             replication: 1,
@@ -73,6 +77,18 @@ pub struct Retention {
 }
 
 impl Config {
+    /// The name of `topic` on the cluster.
+    #[cfg(feature = "kafka")]
+    pub(super) fn name_of(&self, topic: Topic) -> String {
+        format!("{}{}", self.prefix, topic.name())
+    }
+
+    /// The topic that has this name on the cluster.
+    #[cfg(feature = "kafka")]
+    pub(super) fn topic_of(&self, name: &str) -> Option<Topic> {
+        Topic::of_name(name.strip_prefix(&self.prefix)?)
+    }
+
     /// How much is kept of `topic`.
     pub fn retention(&self, topic: Topic) -> Retention {
         let (hours, mib) = match topic {

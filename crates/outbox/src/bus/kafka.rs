@@ -5,7 +5,7 @@
 //! through is always a beginning of what was asked, and a repetition keeps the order of each key.
 //!
 //! **Invariants:** a position is committed only after the effect, so everything is read at least
-//! once. A message is a CloudEvent in binary mode ([`event`]).
+//! once. A message is a `CloudEvent` in binary mode ([`event`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -106,13 +106,14 @@ impl Broker {
         outcome
     }
 
-    pub(super) fn read(
+    pub(super) async fn read(
         &self,
         group: &str,
         topics: &[Topic],
         tuning: Tuning,
     ) -> Result<Reader, Error> {
-        Reader::join(self, group, topics, tuning)
+        let (broker, group, topics) = (self.clone(), group.to_owned(), topics.to_vec());
+        blocking(move || Reader::join(broker, group, topics, tuning)).await
     }
 
     pub(super) async fn broadcast(&self, topics: &[Topic]) -> Result<Broadcast, Error> {

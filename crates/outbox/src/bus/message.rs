@@ -9,7 +9,7 @@ use tracing::Span;
 /// The largest value that the bus takes, in bytes. Announcements have a lower limit of their own.
 pub const LARGEST_VALUE: usize = 1_000_000;
 
-/// What is to be published: a CloudEvent.
+/// What is to be published: a `CloudEvent`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
     /// Where.
@@ -26,7 +26,7 @@ pub struct Post {
     pub traceparent: Option<String>,
     /// Proto-JSON.
     pub payload: Bytes,
-    /// Further headers, beside those of a CloudEvent.
+    /// Further headers, beside those of a `CloudEvent`.
     pub headers: Vec<(String, String)>,
 }
 
@@ -102,7 +102,7 @@ pub struct Heard {
     pub traceparent: Option<String>,
     /// Proto-JSON.
     pub payload: Bytes,
-    /// Further headers, beside those of a CloudEvent.
+    /// Further headers, beside those of a `CloudEvent`.
     pub headers: Vec<(String, String)>,
     /// Where in the topic it was read.
     pub position: Position,

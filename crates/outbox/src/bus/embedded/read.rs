@@ -106,12 +106,11 @@ pub(in crate::bus) struct Reader {
 
 impl Reader {
     pub(in crate::bus) async fn next(&mut self, most: usize) -> Result<Vec<Heard>, Error> {
-        let (guard, mut last) = match self.turn.take() {
-            Some(turn) => turn,
-            None => {
-                let guard = self.group.turn.clone().lock_owned().await;
-                (guard, self.group.committed())
-            }
+        let (guard, mut last) = if let Some(turn) = self.turn.take() {
+            turn
+        } else {
+            let guard = self.group.turn.clone().lock_owned().await;
+            (guard, self.group.committed())
         };
         let found = self.follow.next(&mut last, most).await?;
         self.turn = Some((guard, last));

@@ -15,11 +15,11 @@ use super::{Config, Log};
 use crate::bus::Retention;
 
 /// How often it is looked.
-const PERIOD: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_mins(1);
 /// Messages dropped a transaction.
 const AT_ONCE: u32 = 500;
 /// A group that hasn't been here for so long is waited for no more.
-const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
+const FORGOTTEN: Duration = Duration::from_hours(7 * 24);
 
 /// Starts the loop that drops.
 pub(super) fn enforce(log: &Log, config: &Config) {

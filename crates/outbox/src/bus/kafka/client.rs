@@ -71,10 +71,10 @@ fn common(config: &Config) -> Result<ClientConfig, Error> {
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")
         .set("topic.metadata.refresh.interval.ms", "60000");
-    if protocol.ends_with("ssl") {
-        if let Some(file) = authorities(config) {
-            client.set("ssl.ca.location", file.to_string_lossy());
-        }
+    if protocol.ends_with("ssl")
+        && let Some(file) = authorities(config)
+    {
+        client.set("ssl.ca.location", file.to_string_lossy());
     }
     if protocol.starts_with("sasl") {
         client
@@ -153,7 +153,7 @@ fn consumer(config: &Config, group: &str, tuning: Tuning) -> Result<ClientConfig
     };
     let mut client = common(config)?;
     client
-        .set("group.id", group)
+        .set("group.id", format!("{}{group}", config.prefix))
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("allow.auto.create.topics", "false")

@@ -1,11 +1,10 @@
-//! A CloudEvent in Kafka's binary mode: attributes are headers, the value is the data.
+//! A `CloudEvent` in Kafka's binary mode: attributes are headers, the value is the data.
 
-use contracts::message::Topic;
 use jiff::Timestamp;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, OwnedHeaders};
 
-use crate::bus::{Heard, Position, Post};
+use crate::bus::{Config, Heard, Position, Post};
 
 /// Where our messages come from.
 const SOURCE: &str = "penstock";
@@ -40,9 +39,9 @@ pub(super) fn headers(post: &Post) -> OwnedHeaders {
 }
 
 /// What a message says. What it lacks is empty; a time it lacks is when it was written.
-pub(super) fn heard(message: &BorrowedMessage<'_>) -> Option<Heard> {
+pub(super) fn heard(message: &BorrowedMessage<'_>, config: &Config) -> Option<Heard> {
     let mut heard = Heard {
-        topic: Topic::of_name(message.topic())?,
+        topic: config.topic_of(message.topic())?,
         key: message.key().map(text).unwrap_or_default(),
         id: String::new(),
         kind: String::new(),
@@ -85,6 +84,8 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use contracts::message::Topic;
+
     use super::*;
 
     #[test]

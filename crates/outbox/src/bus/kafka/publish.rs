@@ -22,6 +22,7 @@ type Client = FutureProducer<Quiet>;
 
 /// The producer of this process.
 pub(super) struct Producer {
+    config: Config,
     client: Option<Client>,
 }
 
@@ -36,13 +37,16 @@ impl Producer {
         let client = Client::from_config_and_context(&client::producer(config)?, Quiet)
             .map_err(|error| Error::Setting(error.to_string()))?;
         Ok(Self {
+            config: config.clone(),
             client: Some(client),
         })
     }
 
     /// The client, for questions about the cluster.
     pub(super) fn client(&self) -> Option<&rdkafka::client::Client<FutureProducerContext<Quiet>>> {
-        self.client.as_ref().map(|client| client.client())
+        self.client
+            .as_ref()
+            .map(rdkafka::producer::Producer::client)
     }
 
     pub(super) async fn publish(&self, posts: &[Post]) -> Result<Vec<Result<(), Refused>>, Error> {
@@ -85,7 +89,8 @@ impl Producer {
         let Some(client) = &self.client else {
             return Err(Error::away("the process is ending"));
         };
-        let mut record = FutureRecord::to(post.topic.name())
+        let topic = self.config.name_of(post.topic);
+        let mut record = FutureRecord::to(&topic)
             .payload(&post.payload[..])
             .timestamp(post.time_ms)
             .headers(event::headers(post));

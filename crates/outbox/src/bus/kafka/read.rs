@@ -54,17 +54,17 @@ enum Remedy {
 
 impl Reader {
     pub(super) fn join(
-        broker: &Broker,
-        group: &str,
-        topics: &[Topic],
+        broker: Broker,
+        group: String,
+        topics: Vec<Topic>,
         tuning: Tuning,
     ) -> Result<Self, Error> {
         let mut reader = Self {
-            broker: broker.clone(),
-            group: group.to_owned(),
-            topics: topics.to_vec(),
-            tuning,
             classic: broker.is_classic(),
+            broker,
+            group,
+            topics,
+            tuning,
             client: None,
             read: HashMap::new(),
         };
@@ -76,7 +76,8 @@ impl Reader {
         let config = &self.broker.0.config;
         let settings = client::reader(config, &self.group, self.tuning, self.classic)?;
         let client = Client::from_config_and_context(&settings, Quiet).map_err(setting)?;
-        let names: Vec<&str> = self.topics.iter().map(|topic| topic.name()).collect();
+        let names: Vec<String> = self.topics.iter().map(|it| config.name_of(*it)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         client.subscribe(&names).map_err(setting)?;
         self.leave();
         self.client = Some(client);
@@ -92,7 +93,7 @@ impl Reader {
             let Some(Ok(message)) = client.recv().now_or_never() else {
                 break;
             };
-            let Some(heard) = event::heard(&message) else {
+            let Some(heard) = event::heard(&message, &self.broker.0.config) else {
                 continue;
             };
             bytes += heard.payload.len();
@@ -113,7 +114,7 @@ impl Reader {
                 return Err(Error::away("left the group"));
             };
             let error = match client.recv().await {
-                Ok(message) => match event::heard(&message) {
+                Ok(message) => match event::heard(&message, &self.broker.0.config) {
                     Some(heard) => return Ok(heard),
                     None => continue,
                 },
@@ -145,9 +146,10 @@ impl Reader {
         let ours = client.assignment().map_err(Error::away)?;
         let mut offsets = TopicPartitionList::with_capacity(self.read.len());
         for ((topic, partition), offset) in self.read.drain() {
-            if ours.find_partition(topic.name(), partition).is_some() {
+            let name = self.broker.0.config.name_of(topic);
+            if ours.find_partition(&name, partition).is_some() {
                 offsets
-                    .add_partition_offset(topic.name(), partition, Offset::Offset(offset))
+                    .add_partition_offset(&name, partition, Offset::Offset(offset))
                     .map_err(Error::away)?;
             }
         }
@@ -182,9 +184,11 @@ fn setting(error: KafkaError) -> Error {
 
 fn remedy(error: &KafkaError, topics: &[Topic], classic: bool) -> Remedy {
     let Some(code) = error.rdkafka_error_code() else {
-        return match error {
-            KafkaError::PartitionEOF(_) => Remedy::Wait,
-            other => Remedy::Fail(Error::away(other)),
+        let is_end = matches!(error, KafkaError::PartitionEOF(_));
+        return if is_end {
+            Remedy::Wait
+        } else {
+            Remedy::Fail(Error::away(error))
         };
     };
     let is_of_old = matches!(code, Code::UnsupportedFeature | Code::UnsupportedVersion);
@@ -214,6 +218,7 @@ fn remedy(error: &KafkaError, topics: &[Topic], classic: bool) -> Remedy {
 
 /// Hears what is published from now on.
 pub(in crate::bus) struct Broadcast {
+    config: Config,
     client: Option<Client>,
     topics: Vec<Topic>,
 }
@@ -231,6 +236,7 @@ impl Broadcast {
         let settings = client::broadcast(config)?;
         let client = Client::from_config_and_context(&settings, Quiet).map_err(setting)?;
         let mut broadcast = Self {
+            config: config.clone(),
             client: Some(client),
             topics: topics.to_vec(),
         };
@@ -243,10 +249,10 @@ impl Broadcast {
         let Some(client) = self.client.take() else {
             return Ok(());
         };
-        let topics = self.topics.clone();
+        let (config, topics) = (self.config.clone(), self.topics.clone());
         let outcome = blocking(move || {
-            let assigned =
-                ends(&client, &topics).and_then(|ends| client.assign(&ends).map_err(Error::away));
+            let assigned = ends(&client, &config, &topics)
+                .and_then(|ends| client.assign(&ends).map_err(Error::away));
             assigned.map(|()| client)
         });
         self.client = Some(outcome.await?);
@@ -260,7 +266,7 @@ impl Broadcast {
             };
             match client.recv().await {
                 Ok(message) => {
-                    if let Some(heard) = event::heard(&message) {
+                    if let Some(heard) = event::heard(&message, &self.config) {
                         return Ok(heard);
                     }
                 }
@@ -282,12 +288,13 @@ impl Drop for Broadcast {
     }
 }
 
-fn ends(client: &Client, topics: &[Topic]) -> Result<TopicPartitionList, Error> {
+fn ends(client: &Client, config: &Config, topics: &[Topic]) -> Result<TopicPartitionList, Error> {
     let mut ends = TopicPartitionList::new();
     for topic in topics {
         let failed = |error: KafkaError| fault(&error, Some(*topic));
+        let name = config.name_of(*topic);
         let cluster = client
-            .fetch_metadata(Some(topic.name()), LOOK_LIMIT)
+            .fetch_metadata(Some(&name), LOOK_LIMIT)
             .map_err(failed)?;
         let partitions = cluster
             .topics()
@@ -301,9 +308,9 @@ fn ends(client: &Client, topics: &[Topic]) -> Result<TopicPartitionList, Error> 
         }
         for partition in partitions {
             let (_, end) = client
-                .fetch_watermarks(topic.name(), partition.id(), LOOK_LIMIT)
+                .fetch_watermarks(&name, partition.id(), LOOK_LIMIT)
                 .map_err(failed)?;
-            ends.add_partition_offset(topic.name(), partition.id(), Offset::Offset(end))
+            ends.add_partition_offset(&name, partition.id(), Offset::Offset(end))
                 .map_err(failed)?;
         }
     }

@@ -25,7 +25,7 @@ pub(super) async fn ensure(config: &Config, producer: &Arc<Producer>) -> Result<
     let present = blocking(move || present(&producer)).await?;
     let missing: Vec<Topic> = Topic::ALL
         .into_iter()
-        .filter(|topic| !present.contains(topic.name()))
+        .filter(|topic| !present.contains(&config.name_of(*topic)))
         .collect();
     match missing.first() {
         None => Ok(()),
@@ -86,7 +86,7 @@ async fn make(config: &Config, missing: &[Topic]) -> Result<(), Error> {
 
 /// What a new topic is set to.
 struct Settings {
-    topic: Topic,
+    name: String,
     retention_ms: String,
     retention_bytes: String,
     in_sync: &'static str,
@@ -96,7 +96,7 @@ impl Settings {
     fn of(config: &Config, topic: Topic) -> Self {
         let retention = config.retention(topic);
         Self {
-            topic,
+            name: config.name_of(topic),
             retention_ms: retention.age.as_millis().to_string(),
             retention_bytes: retention.bytes.to_string(),
             // What was acknowledged is on two machines where there are three.
@@ -106,13 +106,9 @@ impl Settings {
 
     fn new_topic(&self, config: &Config) -> NewTopic<'_> {
         let copies = TopicReplication::Fixed(i32::from(config.replication.max(1)));
-        NewTopic::new(
-            self.topic.name(),
-            i32::from(config.partitions.max(1)),
-            copies,
-        )
-        .set("retention.ms", &self.retention_ms)
-        .set("retention.bytes", &self.retention_bytes)
-        .set("min.insync.replicas", self.in_sync)
+        NewTopic::new(&self.name, i32::from(config.partitions.max(1)), copies)
+            .set("retention.ms", &self.retention_ms)
+            .set("retention.bytes", &self.retention_bytes)
+            .set("min.insync.replicas", self.in_sync)
     }
 }
