@@ -9,6 +9,7 @@
 
 #![allow(clippy::print_stdout, reason = "what a command prints is its result")]
 
+pub mod bench;
 pub mod lint;
 pub mod manifest;
 mod process;

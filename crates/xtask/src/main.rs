@@ -1,11 +1,11 @@
-//! `cargo xtask`: test, services and lint. A task is a module of the library and an arm here.
+//! `cargo xtask`: test, services, bench and lint. A task is a module of the library and an arm here.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::services::{Name, Services};
-use xtask::{lint, suite};
+use xtask::{bench, lint, suite};
 
 /// The workspace's tasks.
 #[derive(Parser)]
@@ -29,6 +29,8 @@ enum Task {
         #[arg(long)]
         stats: bool,
     },
+    /// Measures the release build and prints a table.
+    Bench,
     /// Runs a PostgreSQL and an Apache Kafka of the tests' own.
     Services {
         /// Where they keep their data and say their addresses [default: target/services].
@@ -73,6 +75,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
     match task {
         Task::Test { all } => suite::run(all),
         Task::Lint { stats } => lint::run(stats),
+        Task::Bench => bench::run(),
         Task::Services { dir, deed } => {
             let services = dir.map_or_else(Services::of_the_tests, Services::at);
             serve(&services, &deed).map(|()| true)
