@@ -8,7 +8,8 @@ use libtest_mimic::Trial;
 use crate::harness::{Kept, Step, eventually, survivors};
 
 /// What a family does, and the script that does it. Each says `ready` when it is out of reach,
-/// ignores TERM and HUP, and never ends by itself.
+/// ignores TERM and HUP, and doesn't end by itself while a test waits: what forks for ever gives
+/// up a little after that, so that a keeper that fails here doesn't fill the process table.
 const FAMILIES: &[(&str, &str)] = &[
     (
         "ignores_term",
@@ -36,19 +37,19 @@ const FAMILIES: &[(&str, &str)] = &[
     ),
     (
         "forks_and_ends_for_ever",
-        "perl -e '$| = 1; print \"ready\\n\"; for (;;) { exit if fork }' &",
+        "perl -e '$| = 1; my $end = time + 40; print \"ready\\n\"; while (time < $end) { exit if fork }' &",
     ),
     (
         "forks_and_leaves_the_session_for_ever",
-        "perl -e 'use POSIX; $| = 1; print \"ready\\n\"; for (;;) { exit if fork; POSIX::setsid() }' &",
+        "perl -e 'use POSIX; $| = 1; my $end = time + 40; print \"ready\\n\"; while (time < $end) { exit if fork; POSIX::setsid() }' &",
     ),
     (
         "is_a_swarm_that_forks_and_ends_for_ever",
-        "perl -e '$| = 1; fork for 1 .. 4; print \"ready\\n\"; for (;;) { exit if fork }' &",
+        "perl -e '$| = 1; my $end = time + 40; fork for 1 .. 4; print \"ready\\n\"; while (time < $end) { exit if fork }' &",
     ),
     (
         "is_a_swarm_that_leaves_its_sessions_for_ever",
-        "perl -e 'use POSIX; $| = 1; fork for 1 .. 3; print \"ready\\n\"; for (;;) { exit if fork; POSIX::setsid() }' &",
+        "perl -e 'use POSIX; $| = 1; my $end = time + 40; fork for 1 .. 3; print \"ready\\n\"; while (time < $end) { exit if fork; POSIX::setsid() }' &",
     ),
 ];
 
