@@ -210,6 +210,7 @@ impl Attempt {
             return vec![Heard::Ordered(Stop::None, Fate::HandedBack)];
         };
         self.controls.remove(&of);
+        runtime::fault_point::pass("step.ended");
         if !self.kit.lease.is_live() {
             // It may have ended because of that, and whatever it says comes too late.
             return vec![

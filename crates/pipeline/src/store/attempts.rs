@@ -146,6 +146,7 @@ impl Store {
         if !locked.run.news.is_empty() {
             self.save(&tx, &mut locked, now_ms).await?;
             tx.commit().await?;
+            runtime::fault_point::pass("attempt.recorded");
             self.relay.ring();
         }
         let granted = if is_repeat {
@@ -179,6 +180,7 @@ impl Store {
         if !locked.run.news.is_empty() {
             self.save(&tx, &mut locked, now_ms).await?;
             tx.commit().await?;
+            runtime::fault_point::pass("attempt.ended");
             self.relay.ring();
         }
         Ok(locked.run)

@@ -76,6 +76,7 @@ impl Store {
         let row = run::Entity::insert(row).exec_with_returning(&*tx).await?;
         outbox::announce_all(&tx, accepted(&row, &pipeline, &start.actor)?, now_ms).await?;
         tx.commit().await?;
+        runtime::fault_point::pass("run.accepted");
         self.relay.ring();
         let position = self.position(&row).await?;
         Ok(Started {

@@ -104,6 +104,7 @@ impl Store {
             self.save(&tx, &mut locked, now_ms).await?;
         }
         tx.commit().await?;
+        runtime::fault_point::pass("stop.accepted");
         self.relay.ring();
         done.queued += u32::from(!was_final && never_began && locked.run.state.is_final());
         done.rows.push(self.run_row(id).await?);

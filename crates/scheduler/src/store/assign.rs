@@ -46,6 +46,7 @@ impl Store {
             .exec(&*tx)
             .await?;
         tx.commit().await?;
+        runtime::fault_point::pass("run.assigned");
         for row in &mut chosen {
             row.assigned_at_ms = Some(now_ms);
         }
