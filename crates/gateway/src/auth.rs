@@ -91,8 +91,8 @@ pub(crate) struct Who(pub(crate) Arc<Identity>);
 
 impl Who {
     /// For a call that wants to know.
-    pub(crate) fn caller(&self) -> Option<Caller> {
-        Some(self.0.caller.clone())
+    pub(crate) fn caller(&self) -> Caller {
+        self.0.caller.clone()
     }
 
     pub(crate) fn actor(&self) -> Option<Actor> {
@@ -228,7 +228,7 @@ mod tests {
                 headers.insert(header::AUTHORIZATION, HeaderValue::from_static(said));
             }
             let found = bearer(&headers);
-            let found = found.as_ref().map_err(|problem| problem.reason());
+            let found = found.as_ref().map_err(Problem::reason);
             assert_eq!(found, expected.as_ref().map_err(|it| *it), "{said:?}");
         }
     }

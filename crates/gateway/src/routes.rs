@@ -1,7 +1,7 @@
 //! The one table of routes: method, path, who may call, what answers.
 //!
 //! **Invariant:** a route exists only as a row, so none can be added without saying who may call
-//! it; the OpenAPI document has the rows of `/api/v2` and no others (asserted by a test).
+//! it; the `OpenAPI` document has the rows of `/api/v2` and no others (asserted by a test).
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(crate) enum Access {
 pub(crate) struct Row {
     /// In lowercase.
     pub(crate) method: &'static str,
-    /// In the router's and OpenAPI's notation, which are the same.
+    /// In the router's and `OpenAPI`'s notation, which are the same.
     pub(crate) path: &'static str,
     pub(crate) access: Access,
     handler: fn() -> MethodRouter<Arc<Gateway>>,

@@ -60,7 +60,7 @@ impl Start {
         let fingerprint = self.fingerprint();
         let key_given = self.key.is_some();
         StartRunRequest {
-            caller: who.caller(),
+            caller: Some(who.caller()),
             pipeline: Some(PipelineRef {
                 text: self.pipeline,
             }),

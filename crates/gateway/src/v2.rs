@@ -1,7 +1,7 @@
 //! `/api/v2`: Penstock's own API.
 //!
 //! JSON in camelCase, times in RFC 3339 UTC, lists in pages that go on from a key. Failures are
-//! problem documents. The shapes here are the contract that the OpenAPI document shows.
+//! problem documents. The shapes here are the contract that the `OpenAPI` document shows.
 
 #![allow(unused_qualifications, reason = "utoipa's macro writes them")]
 
@@ -10,6 +10,7 @@ pub(crate) mod explain;
 mod follow;
 pub(crate) mod logs;
 pub(crate) mod openapi;
+mod pipeline_view;
 pub(crate) mod pipelines;
 mod run_view;
 pub(crate) mod runs;
@@ -57,12 +58,8 @@ fn limit(asked: Option<u32>) -> Result<u32, Problem> {
 }
 
 /// A pipeline as a path names it.
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "the field of a message is an option"
-)]
-fn pipeline_ref(text: String) -> Option<PipelineRef> {
-    Some(PipelineRef { text })
+fn pipeline_ref(text: String) -> PipelineRef {
+    PipelineRef { text }
 }
 
 /// Who did it.

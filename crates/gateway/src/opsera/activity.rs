@@ -74,8 +74,8 @@ async fn run_counts(
             break;
         }
         let request = ListRunsRequest {
-            caller: who.caller(),
-            pipeline: pipeline_ref(id),
+            caller: Some(who.caller()),
+            pipeline: Some(pipeline_ref(id)),
             limit: 100,
             cursor,
         };

@@ -10,20 +10,16 @@ use crate::Gateway;
 use crate::auth::Who;
 use crate::problem::Problem;
 
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "the field of a message is an option"
-)]
-pub(super) fn pipeline_ref(id: &str) -> Option<PipelineRef> {
-    Some(PipelineRef {
+pub(super) fn pipeline_ref(id: &str) -> PipelineRef {
+    PipelineRef {
         text: id.to_owned(),
-    })
+    }
 }
 
 pub(super) async fn pipeline(gateway: &Gateway, who: &Who, id: &str) -> Result<Pipeline, Problem> {
     let request = GetPipelineRequest {
-        caller: who.caller(),
-        pipeline: pipeline_ref(id),
+        caller: Some(who.caller()),
+        pipeline: Some(pipeline_ref(id)),
     };
     let answer = gateway.peers.pipelines().get_pipeline(request).await;
     answer
@@ -40,8 +36,8 @@ pub(super) async fn run(
     run_count: Option<i64>,
 ) -> Result<Run, Problem> {
     let request = GetRunRequest {
-        caller: who.caller(),
-        pipeline: pipeline_ref(id),
+        caller: Some(who.caller()),
+        pipeline: Some(pipeline_ref(id)),
         run_count: run_count.unwrap_or(0),
     };
     let problem = match gateway.peers.pipelines().get_run(request).await {

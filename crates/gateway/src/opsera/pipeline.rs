@@ -111,8 +111,8 @@ pub(crate) async fn reset(
     input: Input,
 ) -> Result<Json<Outcome>, Problem> {
     let request = ResetRequest {
-        caller: who.caller(),
-        pipeline: pipeline_ref(&input.pipeline_id),
+        caller: Some(who.caller()),
+        pipeline: Some(pipeline_ref(&input.pipeline_id)),
         force: input.flag("force"),
     };
     match gateway
@@ -136,8 +136,8 @@ pub(crate) async fn stop(
     input: Input,
 ) -> Result<Json<Outcome>, Problem> {
     let request = StopRunsRequest {
-        caller: who.caller(),
-        pipeline: pipeline_ref(&input.pipeline_id),
+        caller: Some(who.caller()),
+        pipeline: Some(pipeline_ref(&input.pipeline_id)),
         run_count: input.run_count()?.unwrap_or(0),
         mode: mode(input.text("mode"))?.into(),
         reason: input.text("reason").to_owned(),

@@ -46,9 +46,9 @@ pub(crate) struct Record {
 
 /// Output of a step.
 #[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Console {
-    console_log: String,
+    #[serde(rename = "consoleLog")]
+    text: String,
     /// Counts the records of this try in this answer, from 0.
     chunk: u32,
     /// Bytes of this try's output before this record in this answer.
@@ -147,12 +147,12 @@ impl Book {
         let open = so_far.open.and_then(|index| records.get_mut(index));
         let room = open.and_then(|record| {
             let console = record.api_response.as_mut()?;
-            let fits = console.console_log.len() + length <= MAX_CHUNK_BYTES;
+            let fits = console.text.len() + length <= MAX_CHUNK_BYTES;
             fits.then_some((console, &mut record.created_at, &mut record.updated_at))
         });
         if let Some((console, created_at, updated_at)) = room {
-            console.console_log.push_str(&line.message);
-            console.console_log.push('\n');
+            console.text.push_str(&line.message);
+            console.text.push('\n');
             (*created_at, *updated_at) = (time, time);
         } else {
             let mut record = self.record(&source.run_id, source.attempt, line);
@@ -161,7 +161,7 @@ impl Book {
                 None => "Console output".to_owned(),
             };
             record.api_response = Some(Console {
-                console_log: format!("{}\n", line.message),
+                text: format!("{}\n", line.message),
                 chunk: so_far.chunks,
                 offset: so_far.bytes,
             });
@@ -282,7 +282,7 @@ mod tests {
         record
             .api_response
             .as_ref()
-            .map_or("", |console| &console.console_log)
+            .map_or("", |console| &console.text)
     }
 
     #[test]

@@ -57,7 +57,8 @@ struct End {
     run_count: i64,
     state: Option<RunState>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    end_cause: Option<EndCause>,
+    #[serde(rename = "endCause")]
+    cause: Option<EndCause>,
 }
 
 struct Follower {
@@ -210,8 +211,8 @@ impl Follower {
     /// client's next try will tell.
     async fn end(&self) -> Result<(), Gone> {
         let request = GetRunRequest {
-            caller: self.who.caller(),
-            pipeline: pipeline_ref(self.run.pipeline_id.clone()),
+            caller: Some(self.who.caller()),
+            pipeline: Some(pipeline_ref(self.run.pipeline_id.clone())),
             run_count: self.run.run_count,
         };
         let Ok(run) = self.gateway.peers.pipelines().get_run(request).await else {
@@ -221,7 +222,7 @@ impl Follower {
         let end = End {
             run_count: run.run_count,
             state: RunState::of(run.state),
-            end_cause: EndCause::of(run.end_cause),
+            cause: EndCause::of(run.end_cause),
         };
         let mut piece = BytesMut::from(&b"event: end"[..]);
         put_data(&mut piece, &end);

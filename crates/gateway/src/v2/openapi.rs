@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document of `/api/v2`, made from the types that answer.
+//! The `OpenAPI` 3.1 document of `/api/v2`, made from the types that answer.
 
 use std::sync::LazyLock;
 

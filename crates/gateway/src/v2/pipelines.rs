@@ -4,67 +4,26 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, StatusCode, Uri, header};
-use axum::response::IntoResponse;
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
 use contracts::pipeline::{
     DefineRequest, DeletePipelineRequest, GetPipelineRequest, ListPipelinesRequest,
-    ListPipelinesResponse, Pipeline, ResetRequest, Step, StopRunsRequest,
+    ListPipelinesResponse, Pipeline, ResetRequest, StopRunsRequest,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
+use super::pipeline_view::PipelineView;
 use super::run_view::RunView;
 use super::runs::StopBody;
-use super::{PageQuery, Person, pipeline_ref, some};
+use super::{PageQuery, pipeline_ref, some};
 use crate::Gateway;
 use crate::auth::Who;
 use crate::body::{self, Content};
 use crate::problem::Problem;
-use crate::time::Time;
 
 /// Pipelines that are asked for at a time, since each may have a definition of up to 1 MiB.
 pub(crate) const CHUNK: u32 = 100;
-
-/// A pipeline.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Pipeline)]
-struct PipelineView {
-    /// 24 hex digits.
-    id: String,
-    number: i64,
-    name: String,
-    account: String,
-    owner: Person,
-    /// Of the definition; counts from 1.
-    version: u32,
-    /// The number of the latest run, 0 before the first.
-    run_count: i64,
-    created_at: Time,
-    updated_at: Time,
-    /// As it was defined, normalised; absent in lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    definition: Option<Box<RawValue>>,
-    /// The permanent ids of its steps; absent in lists.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    steps: Vec<StepIds>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    latest_run: Option<RunView>,
-}
-
-/// A step under its permanent ids, which it keeps as long as its `id` stays.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct StepIds {
-    /// As the definition calls it.
-    id: String,
-    name: String,
-    /// 24 hex digits.
-    object_id: String,
-    number: i64,
-}
 
 /// A page of pipelines, the oldest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -136,7 +95,7 @@ pub(crate) async fn chunk(
     latest_first: bool,
 ) -> Result<ListPipelinesResponse, Problem> {
     let request = ListPipelinesRequest {
-        caller: who.caller(),
+        caller: Some(who.caller()),
         limit,
         cursor,
         latest_first,
@@ -165,7 +124,7 @@ pub(crate) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let query: CreateQuery = body::query(&uri)?;
     let request = DefineRequest {
-        caller: who.caller(),
+        caller: Some(who.caller()),
         pipeline: None,
         source: source(content)?,
         upsert: query.upsert,
@@ -189,8 +148,8 @@ pub(crate) async fn read(
     Path(p): Path<String>,
 ) -> Result<impl IntoResponse, Problem> {
     let request = GetPipelineRequest {
-        caller: who.caller(),
-        pipeline: pipeline_ref(p),
+        caller: Some(who.caller()),
+        pipeline: Some(pipeline_ref(p)),
     };
     let pipeline = gateway
         .peers
@@ -213,8 +172,8 @@ pub(crate) async fn replace(
     content: Content,
 ) -> Result<impl IntoResponse, Problem> {
     let request = DefineRequest {
-        caller: who.caller(),
-        pipeline: pipeline_ref(p),
+        caller: Some(who.caller()),
+        pipeline: Some(pipeline_ref(p)),
         source: source(content)?,
         upsert: false,
     };
@@ -236,8 +195,8 @@ pub(crate) async fn delete(
     Path(p): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let request = DeletePipelineRequest {
-        caller: who.caller(),
-        pipeline: pipeline_ref(p),
+        caller: Some(who.caller()),
+        pipeline: Some(pipeline_ref(p)),
     };
     gateway.peers.pipelines().delete_pipeline(request).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -254,8 +213,8 @@ pub(crate) async fn stop(
 ) -> Result<impl IntoResponse, Problem> {
     let body: StopBody = content.json()?;
     let request = StopRunsRequest {
-        caller: who.caller(),
-        pipeline: pipeline_ref(p),
+        caller: Some(who.caller()),
+        pipeline: Some(pipeline_ref(p)),
         run_count: 0,
         mode: body.mode.on_wire(),
         reason: body.reason,
@@ -286,8 +245,8 @@ pub(crate) async fn reset(
 ) -> Result<StatusCode, Problem> {
     let ResetBody { force } = content.json()?;
     let request = ResetRequest {
-        caller: who.caller(),
-        pipeline: pipeline_ref(p),
+        caller: Some(who.caller()),
+        pipeline: Some(pipeline_ref(p)),
         force,
     };
     gateway.peers.pipelines().reset(request).await?;
@@ -303,61 +262,14 @@ fn source(content: Content) -> Result<String, Problem> {
     content.text()
 }
 
-fn defined(pipeline: Pipeline) -> impl IntoResponse {
-    let location = format!("/api/v2/pipelines/{}", pipeline.id);
-    let (status, headers): (_, Option<[(HeaderName, String); 1]>) = if pipeline.created {
-        (StatusCode::CREATED, Some([(header::LOCATION, location)]))
-    } else {
-        (StatusCode::OK, None)
-    };
-    let mut response = (status, Json(PipelineView::whole(pipeline))).into_response();
-    for (name, value) in headers.into_iter().flatten() {
-        if let Ok(value) = value.parse() {
-            response.headers_mut().insert(name, value);
-        }
+fn defined(pipeline: Pipeline) -> Response {
+    if !pipeline.created {
+        return Json(PipelineView::whole(pipeline)).into_response();
     }
-    response
-}
-
-impl PipelineView {
-    fn whole(mut pipeline: Pipeline) -> Self {
-        let definition = RawValue::from_string(std::mem::take(&mut pipeline.definition_json));
-        let steps = std::mem::take(&mut pipeline.steps);
-        Self {
-            definition: definition.ok(),
-            steps: steps.into_iter().map(StepIds::of).collect(),
-            ..Self::in_list(pipeline)
-        }
-    }
-
-    fn in_list(pipeline: Pipeline) -> Self {
-        Self {
-            id: pipeline.id,
-            number: pipeline.number,
-            name: pipeline.name,
-            account: pipeline.account,
-            owner: Person {
-                id: pipeline.owner,
-                name: pipeline.owner_name,
-            },
-            version: pipeline.version,
-            run_count: pipeline.run_count,
-            created_at: Time::at(pipeline.created_at_ms),
-            updated_at: Time::at(pipeline.updated_at_ms),
-            definition: None,
-            steps: Vec::new(),
-            latest_run: pipeline.latest_run.map(RunView::of),
-        }
-    }
-}
-
-impl StepIds {
-    fn of(step: Step) -> Self {
-        Self {
-            id: step.slug,
-            name: step.name,
-            object_id: step.id,
-            number: step.number,
-        }
-    }
+    let location = [(
+        header::LOCATION,
+        format!("/api/v2/pipelines/{}", pipeline.id),
+    )];
+    let shown = Json(PipelineView::whole(pipeline));
+    (StatusCode::CREATED, location, shown).into_response()
 }

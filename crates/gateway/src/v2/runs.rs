@@ -116,8 +116,8 @@ pub(crate) async fn list(
 ) -> Result<Json<RunPage>, Problem> {
     let (limit, cursor) = PageQuery::of(&uri)?;
     let request = ListRunsRequest {
-        caller: who.caller(),
-        pipeline: pipeline_ref(p),
+        caller: Some(who.caller()),
+        pipeline: Some(pipeline_ref(p)),
         limit,
         cursor,
     };
@@ -160,8 +160,8 @@ pub(crate) async fn stop(
         run_count = asked(&gateway, &who, p.clone(), 0).await?.run_count;
     }
     let request = StopRunsRequest {
-        caller: who.caller(),
-        pipeline: pipeline_ref(p),
+        caller: Some(who.caller()),
+        pipeline: Some(pipeline_ref(p)),
         run_count,
         mode: body.mode.on_wire(),
         reason: body.reason,
@@ -193,8 +193,8 @@ pub(super) async fn run(
 
 async fn asked(gateway: &Gateway, who: &Who, p: String, run_count: i64) -> Result<Run, Problem> {
     let request = GetRunRequest {
-        caller: who.caller(),
-        pipeline: pipeline_ref(p),
+        caller: Some(who.caller()),
+        pipeline: Some(pipeline_ref(p)),
         run_count,
     };
     Ok(gateway

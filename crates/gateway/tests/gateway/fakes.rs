@@ -1,42 +1,32 @@
 //! Services behind the gateway whose answers a test decides, and a client of the gateway.
 
+mod others;
+mod pipelines;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request as HttpRequest, StatusCode};
-use contracts::audit::audit_log_server::{AuditLog, AuditLogServer};
-use contracts::audit::{
-    LatestActivityRequest, LatestActivityResponse, QueryActivityRequest, QueryActivityResponse,
-};
+use contracts::audit::audit_log_server::AuditLogServer;
+use contracts::audit::{LatestActivityRequest, LatestActivityResponse};
+use contracts::audit::{QueryActivityRequest, QueryActivityResponse};
 use contracts::message::{Actor, RunState};
-use contracts::pipeline::pipelines_server::{Pipelines, PipelinesServer};
+use contracts::pipeline::pipelines_server::PipelinesServer;
 use contracts::pipeline::{
-    DefineRequest, DeletePipelineRequest, DeletePipelineResponse, GetPipelineRequest,
-    GetRunRequest, ListPipelinesRequest, ListPipelinesResponse, ListRunsRequest, ListRunsResponse,
-    Pipeline, ResetRequest, ResetResponse, Run, StartRunRequest, StartRunResponse, Step,
-    StopRunsRequest, StopRunsResponse,
+    DefineRequest, Pipeline, PipelineRef, ResetRequest, Run, StartRunRequest, Step, StopRunsRequest,
 };
-use contracts::registry::registry_server::{Registry, RegistryServer};
-use contracts::registry::{
-    AuthenticateRequest, AuthenticateResponse, DeleteSecretRequest, DeleteSecretResponse,
-    ListSecretsRequest, ListSecretsResponse, PutSecretRequest, PutSecretResponse,
-    RevealSecretsRequest, RevealSecretsResponse, Secret,
-};
-use contracts::scheduler::scheduler_server::{Scheduler, SchedulerServer};
-use contracts::scheduler::{
-    DrainRequest, DrainResponse, Executor, ExplainRequest, ExplainResponse, FromExecutor,
-    ListExecutorsRequest, ListExecutorsResponse, ToExecutor,
-};
-use futures::Stream;
+use contracts::registry::registry_server::RegistryServer;
+use contracts::scheduler::scheduler_server::SchedulerServer;
+use contracts::scheduler::{DrainRequest, ExplainResponse};
 use gateway::{Config, Upstreams};
+use outbox::Bus;
 use runtime::{Tasks, route};
 use serde_json::Value;
 use tonic::service::Routes;
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Code, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tower::ServiceExt as _;
 
@@ -104,6 +94,10 @@ impl World {
     }
 
     pub(crate) fn with(config: &Config) -> Self {
+        Self::over(config, None)
+    }
+
+    pub(crate) fn over(config: &Config, bus: Option<Bus>) -> Self {
         let fake = Fake::default();
         fake.set(|behind| {
             behind.pipeline = pipeline();
@@ -117,7 +111,7 @@ impl World {
             audit_log: local(Routes::new(AuditLogServer::new(fake.clone()))),
         };
         let tasks = Tasks::new();
-        let router = gateway::start(config, upstreams, None, &tasks);
+        let router = gateway::start(config, upstreams, bus, &tasks);
         Self {
             fake,
             tasks,
@@ -237,7 +231,7 @@ impl Fake {
 
     fn of_pipeline<T>(
         &self,
-        text: Option<contracts::pipeline::PipelineRef>,
+        text: Option<PipelineRef>,
         answer: impl FnOnce(&mut Behind) -> Result<T, Status>,
     ) -> Result<Response<T>, Status> {
         self.answer(|behind| {
@@ -251,308 +245,6 @@ impl Fake {
                 return Err(fault(Code::NotFound, "NO_PIPELINE", &message));
             }
             answer(behind)
-        })
-    }
-}
-
-#[async_trait::async_trait]
-impl Pipelines for Fake {
-    async fn define(&self, request: Request<DefineRequest>) -> Result<Response<Pipeline>, Status> {
-        let request = request.into_inner();
-        self.answer(|behind| {
-            if let Some(failure) = behind.failures.pop_front() {
-                return Err(failure);
-            }
-            behind.defined.push(request);
-            Ok(behind.pipeline.clone())
-        })
-    }
-
-    async fn get_pipeline(
-        &self,
-        request: Request<GetPipelineRequest>,
-    ) -> Result<Response<Pipeline>, Status> {
-        self.of_pipeline(request.into_inner().pipeline, |behind| {
-            Ok(behind.pipeline.clone())
-        })
-    }
-
-    async fn list_pipelines(
-        &self,
-        request: Request<ListPipelinesRequest>,
-    ) -> Result<Response<ListPipelinesResponse>, Status> {
-        let ListPipelinesRequest { limit, cursor, .. } = request.into_inner();
-        self.answer(|behind| {
-            // Three pipelines, numbered by the cursor.
-            let from: i64 = cursor.parse().unwrap_or(0);
-            let to = (from + i64::from(limit)).min(3);
-            let each = (from..to).map(|number| Pipeline {
-                number,
-                ..behind.pipeline.clone()
-            });
-            let next_cursor = if to < 3 {
-                to.to_string()
-            } else {
-                String::new()
-            };
-            Ok(ListPipelinesResponse {
-                pipelines: each.collect(),
-                next_cursor,
-            })
-        })
-    }
-
-    async fn delete_pipeline(
-        &self,
-        request: Request<DeletePipelineRequest>,
-    ) -> Result<Response<DeletePipelineResponse>, Status> {
-        self.of_pipeline(request.into_inner().pipeline, |_| {
-            Ok(DeletePipelineResponse {})
-        })
-    }
-
-    async fn start_run(
-        &self,
-        request: Request<StartRunRequest>,
-    ) -> Result<Response<StartRunResponse>, Status> {
-        let request = request.into_inner();
-        self.set(|behind| behind.starts.push(request.clone()));
-        self.of_pipeline(request.pipeline, |behind| {
-            let run = run(behind.pipeline.run_count + 1, RunState::Queued);
-            let queue_position = behind.queue_position;
-            Ok(StartRunResponse {
-                run: Some(run),
-                repeated: false,
-                queue_position,
-            })
-        })
-    }
-
-    async fn stop_runs(
-        &self,
-        request: Request<StopRunsRequest>,
-    ) -> Result<Response<StopRunsResponse>, Status> {
-        let request = request.into_inner();
-        self.of_pipeline(request.pipeline.clone(), |behind| {
-            let named = request.run_count;
-            let each = behind
-                .runs
-                .values()
-                .filter(|it| named == 0 || it.run_count == named);
-            let runs = each.cloned().collect();
-            behind.stops.push(request);
-            Ok(StopRunsResponse {
-                runs,
-                queued_runs_cancelled: behind.queue_position,
-            })
-        })
-    }
-
-    async fn reset(
-        &self,
-        request: Request<ResetRequest>,
-    ) -> Result<Response<ResetResponse>, Status> {
-        let request = request.into_inner();
-        self.of_pipeline(request.pipeline.clone(), |behind| {
-            behind.resets.push(request);
-            Ok(ResetResponse {})
-        })
-    }
-
-    async fn get_run(&self, request: Request<GetRunRequest>) -> Result<Response<Run>, Status> {
-        let GetRunRequest {
-            pipeline,
-            run_count,
-            ..
-        } = request.into_inner();
-        self.of_pipeline(pipeline, |behind| {
-            let found = match run_count {
-                0 => behind.runs.values().next_back(),
-                named => behind.runs.get(&named),
-            };
-            let message = format!("pipeline \"Blank Template\" has no run {run_count}");
-            found
-                .cloned()
-                .ok_or_else(|| fault(Code::NotFound, "NO_RUN", &message))
-        })
-    }
-
-    async fn list_runs(
-        &self,
-        request: Request<ListRunsRequest>,
-    ) -> Result<Response<ListRunsResponse>, Status> {
-        self.of_pipeline(request.into_inner().pipeline, |behind| {
-            let runs = behind.runs.values().rev().cloned().collect();
-            Ok(ListRunsResponse {
-                runs,
-                next_cursor: "more".into(),
-            })
-        })
-    }
-}
-
-#[async_trait::async_trait]
-impl Registry for Fake {
-    async fn authenticate(
-        &self,
-        request: Request<AuthenticateRequest>,
-    ) -> Result<Response<AuthenticateResponse>, Status> {
-        self.authentications.fetch_add(1, Ordering::SeqCst);
-        let roles: &[&str] = match request.into_inner().token.as_str() {
-            "admin" => &["site_administrator"],
-            "user" => &["site_user"],
-            "away" => return Err(Status::unavailable("the registry sleeps at 10.0.0.7")),
-            _ => return Err(fault(Code::Unauthenticated, "TOKEN", "no such token")),
-        };
-        Ok(Response::new(AuthenticateResponse {
-            token_id: "61043b2bbcb6d95b55adc5fd".into(),
-            user_id: "5e1cbf251c26d68f7ce6361e".into(),
-            user_name: "Ada".into(),
-            account: "org".into(),
-            scopes: vec!["api".into()],
-            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-            expires_at_ms: 0,
-        }))
-    }
-
-    async fn put_secret(
-        &self,
-        request: Request<PutSecretRequest>,
-    ) -> Result<Response<PutSecretResponse>, Status> {
-        let PutSecretRequest { name, value, .. } = request.into_inner();
-        self.answer(|behind| {
-            let created = behind.secrets.insert(name, value).is_none();
-            Ok(PutSecretResponse { created })
-        })
-    }
-
-    async fn delete_secret(
-        &self,
-        request: Request<DeleteSecretRequest>,
-    ) -> Result<Response<DeleteSecretResponse>, Status> {
-        let name = request.into_inner().name;
-        self.answer(|behind| match behind.secrets.remove(&name) {
-            Some(_) => Ok(DeleteSecretResponse {}),
-            None => Err(fault(
-                Code::NotFound,
-                "NO_SECRET",
-                "there is no such secret",
-            )),
-        })
-    }
-
-    async fn list_secrets(
-        &self,
-        request: Request<ListSecretsRequest>,
-    ) -> Result<Response<ListSecretsResponse>, Status> {
-        let ListSecretsRequest { after, limit, .. } = request.into_inner();
-        self.answer(|behind| {
-            let names = behind
-                .secrets
-                .keys()
-                .filter(|name| **name > after)
-                .take(limit as usize);
-            let secrets = names
-                .map(|name| Secret {
-                    name: name.clone(),
-                    created_at_ms: 1,
-                    updated_at_ms: 2,
-                })
-                .collect();
-            Ok(ListSecretsResponse { secrets })
-        })
-    }
-
-    async fn reveal_secrets(
-        &self,
-        _: Request<RevealSecretsRequest>,
-    ) -> Result<Response<RevealSecretsResponse>, Status> {
-        Err(Status::permission_denied("not the gateway"))
-    }
-}
-
-#[async_trait::async_trait]
-impl Scheduler for Fake {
-    type WorkStream = Pin<Box<dyn Stream<Item = Result<ToExecutor, Status>> + Send>>;
-
-    async fn work(
-        &self,
-        _: Request<Streaming<FromExecutor>>,
-    ) -> Result<Response<Self::WorkStream>, Status> {
-        Err(Status::permission_denied("not the gateway"))
-    }
-
-    async fn list_executors(
-        &self,
-        _: Request<ListExecutorsRequest>,
-    ) -> Result<Response<ListExecutorsResponse>, Status> {
-        let executor = Executor {
-            name: "one".into(),
-            boot: 1,
-            slots: 4,
-            busy: 1,
-            ..Default::default()
-        };
-        Ok(Response::new(ListExecutorsResponse {
-            executors: vec![executor],
-        }))
-    }
-
-    async fn drain(
-        &self,
-        request: Request<DrainRequest>,
-    ) -> Result<Response<DrainResponse>, Status> {
-        let request = request.into_inner();
-        self.answer(|behind| {
-            behind.drained.push(request);
-            Ok(DrainResponse {})
-        })
-    }
-
-    async fn explain(
-        &self,
-        _: Request<ExplainRequest>,
-    ) -> Result<Response<ExplainResponse>, Status> {
-        self.answer(|behind| Ok(behind.explains.clone()))
-    }
-}
-
-#[async_trait::async_trait]
-impl AuditLog for Fake {
-    type TailActivityStream =
-        Pin<Box<dyn Stream<Item = Result<QueryActivityResponse, Status>> + Send>>;
-
-    async fn query_activity(
-        &self,
-        request: Request<QueryActivityRequest>,
-    ) -> Result<Response<QueryActivityResponse>, Status> {
-        self.answer(|behind| {
-            behind.asked.push(request.into_inner());
-            Ok(behind.activity.clone())
-        })
-    }
-
-    async fn tail_activity(
-        &self,
-        request: Request<QueryActivityRequest>,
-    ) -> Result<Response<Self::TailActivityStream>, Status> {
-        self.answer(|behind| {
-            behind.asked.push(request.into_inner());
-            let tail = behind.tails.pop_front();
-            Ok(match tail {
-                Some(tail) => Box::pin(futures::stream::iter(tail)) as Self::TailActivityStream,
-                None => Box::pin(futures::stream::pending()),
-            })
-        })
-    }
-
-    async fn latest_activity(
-        &self,
-        request: Request<LatestActivityRequest>,
-    ) -> Result<Response<LatestActivityResponse>, Status> {
-        self.answer(|behind| {
-            behind.latest_asked.push(request.into_inner());
-            Ok(behind.latest.clone())
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::fakes::{Tail, World, fault, request, run};
 
 const PATH: &str = "/api/v2/pipelines/7/runs/3/logs";
 
+#[allow(clippy::unnecessary_wraps, reason = "a stream's items are results")]
 fn said(seqs: &[u64], complete: bool) -> Result<QueryActivityResponse, Status> {
     let entries: Vec<_> = seqs
         .iter()
@@ -128,17 +129,17 @@ async fn a_log_that_can_not_be_followed_is_refused_at_once_or_broken_off() {
 
 #[tokio::test]
 async fn a_silent_log_has_a_heartbeat() {
-    let world = world([]);
-    let mut body = world
-        .stream(following(None))
-        .await
-        .into_body()
-        .into_data_stream();
+    let world = World::with(&Config {
+        heartbeat_ms: 10,
+        ..Config::default()
+    });
+    let answer = world.stream(following(None)).await;
+    let mut body = answer.into_body().into_data_stream();
     let first = body.next().await.unwrap().unwrap();
     assert!(first.starts_with(b": following"));
-    let began = tokio::time::Instant::now();
-    assert_eq!(&body.next().await.unwrap().unwrap()[..], b":\n\n");
-    assert_eq!(began.elapsed().as_secs(), 15);
+    for _ in 0..2 {
+        assert_eq!(&body.next().await.unwrap().unwrap()[..], b":\n\n");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The gateway over services that are structs of this test.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
+
 mod fakes;
 mod following;
 mod opsera;

@@ -54,7 +54,7 @@ async fn every_fault_of_a_definition_is_listed_with_its_place() {
     world.set(|behind| {
         behind
             .failures
-            .push_back(fault(Code::InvalidArgument, "FAULTS", message))
+            .push_back(fault(Code::InvalidArgument, "FAULTS", message));
     });
     let answer = world.post("/api/v2/pipelines", "steps: [{run: ''}]").await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);

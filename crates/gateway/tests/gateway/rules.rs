@@ -1,10 +1,14 @@
 //! What holds for every request: tokens, limits, ids, headers.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::StatusCode;
+use contracts::message::TokenChanged;
 use gateway::Config;
+use outbox::{Bus, Post};
+use runtime::{Readiness, Tasks};
 use serde_json::json;
 
 use crate::fakes::{World, request};
@@ -24,6 +28,32 @@ async fn the_registry_is_asked_once_about_a_token_good_or_wrong() {
         assert_eq!(as_whom(&world, "wrong").await, StatusCode::UNAUTHORIZED);
     }
     assert_eq!(asked(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_changed_is_asked_for_again_at_once() {
+    let (directory, tasks) = (tempfile::tempdir().unwrap(), Tasks::new());
+    let config = outbox::bus::Config {
+        url: format!("embedded:{}", directory.path().display()),
+        ..Default::default()
+    };
+    let bus = Bus::open(&config, &Readiness::new(), &tasks).await.unwrap();
+    let world = World::over(&Config::default(), Some(bus.clone()));
+    as_whom(&world, "admin").await;
+    let change = TokenChanged {
+        token_id: "61043b2bbcb6d95b55adc5fd".into(),
+        actor: None,
+    };
+    // Broadcasts are heard from the moment of listening on, so the change is told until it is heard.
+    let heard = async {
+        while world.fake.authentications.load(Ordering::SeqCst) < 2 {
+            let post = Post::of(&change, "1", 1).unwrap();
+            bus.publish(vec![post]).await.unwrap();
+            as_whom(&world, "admin").await;
+        }
+    };
+    let limit = Duration::from_secs(4);
+    assert!(tokio::time::timeout(limit, heard).await.is_ok());
 }
 
 #[tokio::test]
