@@ -79,6 +79,7 @@ impl Database {
         ready: &Readiness,
     ) -> Result<Self, Error> {
         let seam = format!("{service} store");
+        ready.missing(&seam, "it is being opened");
         let mut pause = Duration::from_millis(100);
         loop {
             match Self::open_once::<M>(url, service).await {

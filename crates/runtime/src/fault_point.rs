@@ -33,7 +33,10 @@ impl Chosen {
     fn of(text: &str) -> Self {
         let (name, count) = text.split_once(':').unwrap_or((text, "1"));
         let left = AtomicU32::new(count.parse().unwrap_or(1));
-        Self { name: name.to_owned(), left }
+        Self {
+            name: name.to_owned(),
+            left,
+        }
     }
 
     /// Whether this passage is the one. After it none is, however many there are.
@@ -53,6 +56,9 @@ mod tests {
         assert!(once.is_reached("here"));
         assert!(!once.is_reached("here"));
         let third = Chosen::of("here:3");
-        assert_eq!([1, 2, 3, 4].map(|_| third.is_reached("here")), [false, false, true, false]);
+        assert_eq!(
+            [1, 2, 3, 4].map(|_| third.is_reached("here")),
+            [false, false, true, false]
+        );
     }
 }

@@ -31,7 +31,7 @@ use crate::{Readiness, Tasks, telemetry};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The port is another's, or the address isn't this machine's.
-    #[error("can't listen on {address} ({source}): choose another address with {option}")]
+    #[error("can't listen on {address}: choose another address with {option}")]
     Listen {
         /// What was asked for.
         address: SocketAddr,

@@ -78,13 +78,7 @@ pub struct Telemetry {
 impl Telemetry {
     /// Starts logging and what is configured beside it. Once a process, inside a runtime.
     pub fn start(config: &Config) -> Result<Self, Error> {
-        let filter = EnvFilter::try_new(&config.log)
-            .map_err(|_| Error::Filter(config.log.clone()))?
-            .add_directive(
-                "sqlx=warn"
-                    .parse()
-                    .map_err(|_| Error::Filter("sqlx".into()))?,
-            );
+        let filter = filter(&config.log)?;
         let colours = std::io::stderr().is_terminal();
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
@@ -117,6 +111,13 @@ impl Telemetry {
             let _ = provider.shutdown();
         }
     }
+}
+
+/// The filter as configured. Libraries that tell of every statement or migration are quieter.
+fn filter(log: &str) -> Result<EnvFilter, Error> {
+    let wrong = |_| Error::Filter(log.to_owned());
+    let quiet = format!("sqlx=warn,sea_orm_migration=warn,{log}");
+    EnvFilter::try_new(quiet).map_err(wrong)
 }
 
 fn exporter(endpoint: &str) -> Result<Option<SdkTracerProvider>, Error> {

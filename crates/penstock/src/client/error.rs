@@ -58,9 +58,14 @@ pub enum Error {
     /// A file can't be read.
     #[error("{0} can't be read: {1}")]
     File(String, io::Error),
-    /// There is nothing to do that to.
-    #[error("{0}")]
-    Nothing(String),
+    /// The server refused what a file holds, and said why.
+    #[error("{file}: {problem}")]
+    RefusedFile {
+        /// Which.
+        file: String,
+        /// Why.
+        problem: Box<Problem>,
+    },
     /// The output can't be written.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),
@@ -75,7 +80,7 @@ impl Error {
             Self::Usage(_)
             | Self::Nonsense { .. }
             | Self::File(..)
-            | Self::Nothing(_)
+            | Self::RefusedFile { .. }
             | Self::Output(_) => false,
         }
     }
@@ -101,7 +106,10 @@ impl Error {
         match self {
             Self::Usage(_) | Self::File(..) => USAGE,
             Self::NoServer(_) | Self::NoToken { .. } | Self::Unreachable { .. } => UNAVAILABLE,
-            Self::Refused(_) | Self::Nonsense { .. } | Self::Nothing(_) | Self::Output(_) => 1,
+            Self::Refused(_)
+            | Self::Nonsense { .. }
+            | Self::RefusedFile { .. }
+            | Self::Output(_) => 1,
         }
     }
 }

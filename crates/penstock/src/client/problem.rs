@@ -57,7 +57,11 @@ impl fmt::Display for Problem {
             write!(out, " (see --token)")?;
         }
         for fault in &self.faults {
-            write!(out, "\n  {fault}")?;
+            let fault = fault.to_string();
+            // A single fault may be the sentence itself.
+            if fault != sentence {
+                write!(out, "\n  {fault}")?;
+            }
         }
         if self.status >= 500 && !self.request_id.is_empty() {
             write!(out, " (request {})", self.request_id)?;

@@ -213,6 +213,30 @@ mod tests {
     }
 
     #[test]
+    fn the_example_files_are_right() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/config/");
+        let load = |name: &str, flags| {
+            let file = PathBuf::from(format!("{folder}{name}"));
+            Config::load(Some(&file), flags).unwrap()
+        };
+        let single = load("single.toml", json!({}));
+        assert_eq!(
+            single.shown().unwrap(),
+            load_defaults().shown().unwrap(),
+            "single.toml says the defaults"
+        );
+        let key = json!({"peer_key": "k".repeat(32)});
+        for role in Role::ALL {
+            let spread = load("spread.toml", key.clone());
+            spread.checked(&[role].into(), Shape::Spread).unwrap();
+        }
+    }
+
+    fn load_defaults() -> Config {
+        Config::load(None, json!({})).unwrap()
+    }
+
+    #[test]
     fn a_password_is_not_quoted() {
         let flags = json!({"database": {"url": "mysql://me:hunter2@host/x"}});
         let error = said(flags, &Role::ALL, Shape::AllInOne).unwrap_err();

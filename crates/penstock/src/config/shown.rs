@@ -42,9 +42,11 @@ mod tests {
 
     #[test]
     fn no_secret_is_shown() {
-        let mut config = Config::default();
-        config.admin_token = Secret::new("hunter2");
-        config.peer_key = Secret::new("hunter2");
+        let mut config = Config {
+            admin_token: Secret::new("hunter2"),
+            peer_key: Secret::new("hunter2"),
+            ..Config::default()
+        };
         config.bus.password = Secret::new("hunter2");
         let properties = &mut config.bus.properties;
         properties.insert("ssl.key.password".into(), "hunter2".into());

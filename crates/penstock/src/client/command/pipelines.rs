@@ -18,41 +18,45 @@ use crate::client::time;
 /// The longest definition, as the server has it too.
 const DEFINITION_MAX_BYTES: u64 = 1024 * 1024;
 
-/// Makes each file's pipeline. One that is refused keeps no other from being made.
+/// Makes each file's pipeline. One that is at fault keeps no other from being made.
 pub(super) async fn apply(desk: &mut Desk, said: Apply) -> Result<(), Error> {
-    let mut refused = None;
+    let mut failed: Option<Error> = None;
     for file in &said.files {
-        let text = read(file)?;
-        let body = Body::text("application/yaml", text);
-        let path = "/api/v2/pipelines?upsert=true";
-        match desk.http.answer(Method::POST, path, &body).await {
-            Ok((status, answer)) => applied(desk, status, &answer)?,
-            Err(Error::Refused(problem)) => {
+        match apply_one(desk, file).await {
+            Ok(()) => {}
+            Err(error) if error.is_away() => return Err(error),
+            Err(error) => {
                 desk.screen.flush()?;
-                if let Some(earlier) =
-                    refused.replace(Error::Nothing(format!("{}: {problem}", file.display())))
-                {
+                if let Some(earlier) = failed.replace(error) {
                     earlier.tell();
                 }
             }
-            Err(error) => return Err(error),
         }
     }
     desk.screen.flush()?;
-    refused.map_or(Ok(()), Err)
+    failed.map_or(Ok(()), Err)
 }
 
-fn applied(desk: &mut Desk, status: StatusCode, answer: &Value) -> Result<(), Error> {
-    if desk.screen.is_for_programs() {
-        return Ok(desk.screen.json(answer)?);
-    }
-    let pipeline: Pipeline = api::parse(answer)?;
-    let made = if status == StatusCode::CREATED {
-        "created".to_owned()
-    } else {
-        format!("is now at version {}", pipeline.version)
+async fn apply_one(desk: &mut Desk, file: &Path) -> Result<(), Error> {
+    let body = Body::text("application/yaml", read(file)?);
+    let path = "/api/v2/pipelines?upsert=true";
+    let (status, answer) = match desk.http.answer(Method::POST, path, &body).await {
+        Err(Error::Refused(problem)) if !problem.is_away() => {
+            let file = file.display().to_string();
+            let problem = Box::new(problem);
+            return Err(Error::RefusedFile { file, problem });
+        }
+        outcome => outcome?,
     };
-    let line = format!("pipeline {} {made}", pipeline.name);
+    if desk.screen.is_for_programs() {
+        return Ok(desk.screen.json(&answer)?);
+    }
+    let Pipeline { name, version, .. } = api::parse(&answer)?;
+    let line = if status == StatusCode::CREATED {
+        format!("pipeline {name} created")
+    } else {
+        format!("pipeline {name} is at version {version}")
+    };
     Ok(desk.screen.line(&line)?)
 }
 
