@@ -28,6 +28,10 @@ pub type Route = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 /// How long a call may take to begin its answer.
 pub const LIMIT: Duration = Duration::from_secs(15);
 
+/// The longest status of an answer, in bytes: it travels in headers, and one that lists a thousand
+/// faults of a definition has room.
+const MAX_STATUS_BYTES: u32 = 1024 * 1024;
+
 /// The header that carries the key of peers.
 pub(crate) const PEER_KEY: &str = "x-penstock-peer-key";
 
@@ -75,6 +79,7 @@ pub fn remote(url: &str, key: &Secret, limit: Duration) -> Result<Route, Error> 
         .map_err(|error| wrong(error.to_string()))?
         .connect_timeout(Duration::from_secs(2))
         .tcp_nodelay(true)
+        .http2_max_header_list_size(MAX_STATUS_BYTES)
         .http2_keep_alive_interval(Duration::from_secs(10))
         .keep_alive_timeout(Duration::from_secs(5))
         .keep_alive_while_idle(true);
