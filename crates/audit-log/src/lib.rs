@@ -45,7 +45,7 @@ pub use error::Error;
 pub use migration::Migrator;
 
 /// How often it is looked for what is too old.
-const PRUNE_PERIOD: Duration = Duration::from_secs(60);
+const PRUNE_PERIOD: Duration = Duration::from_mins(1);
 
 /// Activity, in batches: repeats are told by the entries' own numbers.
 const ACTIVITY: Consumer = Consumer {

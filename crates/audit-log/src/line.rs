@@ -126,7 +126,7 @@ fn lost(event: &AttemptEnded) -> String {
     } = event;
     let known = match last_seq {
         0 => String::new(),
-        seq => format!(", those after {seq}"),
+        seq => format!(", those after {seq},"),
     };
     format!(
         "attempt {attempt} was lost with executor {executor}: its last lines{known} may be missing"

@@ -182,9 +182,6 @@ fn ring(bells: &Bells, messages: &[Heard]) {
 
 impl From<Error> for Deaf {
     fn from(error: Error) -> Self {
-        match error {
-            Error::Store(error) => error.into(),
-            error => Self::Away(error.into()),
-        }
+        Self::Away(error.into())
     }
 }

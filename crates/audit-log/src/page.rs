@@ -129,7 +129,7 @@ pub(crate) fn merged(
     let late = facts.is_late(now_ms);
     let rest = match output.rest {
         Rest::Held { .. } if late => Rest::Drained { whole: false },
-        rest => rest,
+        Rest::More | Rest::Held { .. } | Rest::Drained { .. } => output.rest,
     };
     let (life, said) = (
         life.into_iter().peekable(),
@@ -180,9 +180,8 @@ impl Merge<'_> {
         match (output, self.rest) {
             (Some(output), _) if last || output < time => Next::Output,
             (Some(_), _) => Next::Line,
-            (None, Rest::More) => Next::Nothing(None),
             (None, Rest::Held { time_ms }) if !last && time < (time_ms, 1) => Next::Line,
-            (None, Rest::Held { .. }) => Next::Nothing(None),
+            (None, Rest::More | Rest::Held { .. }) => Next::Nothing(None),
             (None, Rest::Drained { whole }) => {
                 let due_ms = due_ms(told, whole, self.facts);
                 if due_ms <= self.now_ms {

@@ -99,15 +99,15 @@ impl Fault for Error {
             | Self::TooMuchAtOnce => Kind::Invalid,
             Self::TooMany(_) => Kind::Conflict,
             Self::Unknown { .. } => Kind::NotFound,
+            Self::Outbox(error) => error.kind(),
+            Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
             Self::AdministratorToken { .. }
             | Self::Key(_)
             | Self::WrongKey
             | Self::File { .. }
             | Self::Damaged(_)
-            | Self::Row(_) => Kind::Internal,
-            Self::Outbox(error) => error.kind(),
-            Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
-            Self::Store(_) => Kind::Internal,
+            | Self::Row(_)
+            | Self::Store(_) => Kind::Internal,
         }
     }
 

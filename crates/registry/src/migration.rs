@@ -57,10 +57,8 @@ const TABLES: &[&str] = &[
 impl MigrationTrait for Accounts {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let db = manager.get_connection();
-        let bytes = match db.get_database_backend() {
-            DatabaseBackend::Postgres => "BYTEA",
-            _ => "BLOB",
-        };
+        let postgres = db.get_database_backend() == DatabaseBackend::Postgres;
+        let bytes = if postgres { "BYTEA" } else { "BLOB" };
         for table in TABLES {
             db.execute_unprepared(&table.replace("{bytes}", bytes))
                 .await?;

@@ -54,6 +54,16 @@ fn a_run_s_life_is_told() {
             "",
             "run.failing: run 3 is failing: a step failed",
         ),
+    ] {
+        assert_eq!(run(from, to, cause, reason), line);
+    }
+}
+
+#[test]
+fn a_run_s_end_is_told_with_its_cause() {
+    use EndCause as C;
+    use RunState as S;
+    for (from, to, cause, reason, line) in [
         (
             S::Running,
             S::Succeeded,

@@ -215,7 +215,7 @@ proptest! {
             (1..).zip(&lines).map(|(seq, (time, kind))| told(seq, *time, kinds[*kind])).collect();
         life.push(told(life.len() as u64 + 1, 25, "run.succeeded"));
         let all: Vec<Said> =
-            (1..).zip(&times).map(|(seq, time)| said(1 + (seq > 20) as u32, seq, *time)).collect();
+            (1..).zip(&times).map(|(seq, time)| said(1 + u32::from(seq > 20), seq, *time)).collect();
         let (mut after, mut seen) = (Cursor::default(), Vec::new());
         loop {
             let lines = life.iter().filter(|it| it.entry.seq > after.life).cloned();
