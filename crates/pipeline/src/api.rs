@@ -2,6 +2,8 @@
 
 mod attempts;
 mod pipelines;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub(crate) use attempts::Attempts;

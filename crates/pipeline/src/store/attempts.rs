@@ -286,8 +286,18 @@ async fn has_place(tx: &DatabaseTransaction, run_id: &str) -> Result<bool, Error
     if row.started_at_ms.is_some() || row.ended_at_ms.is_some() {
         return Ok(true);
     }
-    let pipeline = pipeline::Entity::find()
-        .filter(pipeline::Column::Id.eq(&row.pipeline_id))
+    let its_pipeline = pipeline::Entity::find().filter(pipeline::Column::Id.eq(&row.pipeline_id));
+    let limit: Option<i32> = its_pipeline
+        .clone()
+        .select_only()
+        .column(pipeline::Column::Concurrency)
+        .into_tuple()
+        .one(tx)
+        .await?;
+    if limit == Some(0) {
+        return Ok(true);
+    }
+    let pipeline = its_pipeline
         .lock_exclusive()
         .one(tx)
         .await?

@@ -78,7 +78,12 @@ impl Store {
         tx.commit().await?;
         runtime::fault_point::pass("run.accepted");
         self.relay.ring();
-        let position = self.position(&row).await?;
+        let is_limited = pipeline.concurrency > 0;
+        let position = if is_limited {
+            self.position(&row).await?
+        } else {
+            0
+        };
         Ok(Started {
             row,
             pipeline,
