@@ -4,6 +4,7 @@ mod others;
 mod pipelines;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
@@ -23,12 +24,14 @@ use contracts::scheduler::scheduler_server::SchedulerServer;
 use contracts::scheduler::{DrainRequest, ExplainResponse};
 use gateway::{Config, Upstreams};
 use outbox::Bus;
-use runtime::{Tasks, route};
+use runtime::config::Secret;
+use runtime::{Route, Tasks, route};
 use serde_json::Value;
+use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::{Code, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
 
 pub(crate) const PIPELINE: &str = "5fd56d90979ee048ee660624";
 pub(crate) const RUN: &str = "5fd56d90979ee048ee660aaa";
@@ -98,17 +101,29 @@ impl World {
     }
 
     pub(crate) fn over(config: &Config, bus: Option<Bus>) -> Self {
-        let fake = Fake::default();
-        fake.set(|behind| {
-            behind.pipeline = pipeline();
-            behind.runs = [(3, run(3, RunState::Succeeded))].into();
-        });
-        let local = |routes| route::local(routes, route::LIMIT);
+        let fake = Fake::known();
+        let pipeline = local(PipelinesServer::new(fake.clone()));
+        Self::of(config, fake, pipeline, bus)
+    }
+
+    /// The same with the pipeline service behind a socket.
+    pub(crate) async fn remote() -> Self {
+        let fake = Fake::known();
+        let address = "127.0.0.1:0".parse().unwrap();
+        let listener = runtime::serve::listen(address, "--grpc").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let routes = Routes::new(PipelinesServer::new(fake.clone()));
+        runtime::serve::grpc(listener, routes, Secret::default(), &Tasks::new()).await;
+        let pipeline = route::remote(&url, &Secret::default(), route::LIMIT).unwrap();
+        Self::of(&Config::default(), fake, pipeline, None)
+    }
+
+    fn of(config: &Config, fake: Fake, pipeline: Route, bus: Option<Bus>) -> Self {
         let upstreams = Upstreams {
-            pipeline: local(Routes::new(PipelinesServer::new(fake.clone()))),
-            registry: local(Routes::new(RegistryServer::new(fake.clone()))),
-            scheduler: local(Routes::new(SchedulerServer::new(fake.clone()))),
-            audit_log: local(Routes::new(AuditLogServer::new(fake.clone()))),
+            pipeline,
+            registry: local(RegistryServer::new(fake.clone())),
+            scheduler: local(SchedulerServer::new(fake.clone())),
+            audit_log: local(AuditLogServer::new(fake.clone())),
         };
         let tasks = Tasks::new();
         let router = gateway::start(config, upstreams, bus, &tasks);
@@ -217,7 +232,30 @@ pub(crate) fn fault(code: Code, reason: &str, message: &str) -> Status {
     )
 }
 
+fn local<S>(service: S) -> Route
+where
+    S: Service<HttpRequest<tonic::body::Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Response: axum::response::IntoResponse,
+    S::Future: Send + 'static,
+{
+    route::local(Routes::new(service), route::LIMIT)
+}
+
 impl Fake {
+    fn known() -> Self {
+        let fake = Self::default();
+        fake.set(|behind| {
+            behind.pipeline = pipeline();
+            behind.runs = [(3, run(3, RunState::Succeeded))].into();
+        });
+        fake
+    }
+
     pub(crate) fn set(&self, change: impl FnOnce(&mut Behind)) {
         change(&mut self.behind.lock().unwrap());
     }

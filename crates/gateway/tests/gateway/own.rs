@@ -71,6 +71,17 @@ async fn every_fault_of_a_definition_is_listed_with_its_place() {
 }
 
 #[tokio::test]
+async fn a_thousand_faults_come_through_a_socket() {
+    let world = World::remote().await;
+    let line = "line 4, column 9: steps[0].needs[0]: there is no step called \"unknown\"\n";
+    let refusal = fault(Code::InvalidArgument, "FAULTS", &line.repeat(1000));
+    world.set(|behind| behind.failures.push_back(refusal));
+    let answer = world.post("/api/v2/pipelines", "steps: []").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text);
+    assert_eq!(answer.json()["faults"].as_array().unwrap().len(), 1000);
+}
+
+#[tokio::test]
 async fn pipelines_are_listed_page_by_page() {
     let world = World::new();
     let first = world.get("/api/v2/pipelines?limit=2").await.json();
