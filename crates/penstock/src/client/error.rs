@@ -103,10 +103,15 @@ impl Error {
     }
 
     fn code(&self) -> u8 {
+        if self.is_away() {
+            return UNAVAILABLE;
+        }
         match self {
             Self::Usage(_) | Self::File(..) => USAGE,
-            Self::NoServer(_) | Self::NoToken { .. } | Self::Unreachable { .. } => UNAVAILABLE,
-            Self::Refused(_)
+            Self::NoServer(_)
+            | Self::NoToken { .. }
+            | Self::Unreachable { .. }
+            | Self::Refused(_)
             | Self::Nonsense { .. }
             | Self::RefusedFile { .. }
             | Self::Output(_) => 1,

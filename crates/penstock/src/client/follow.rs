@@ -97,3 +97,65 @@ fn nonsense(error: impl std::fmt::Display) -> Error {
         why: error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::client::args;
+
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    const AWAY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+
+    /// The event that the next request of a follower says it has seen.
+    async fn request(listener: &TcpListener) -> (TcpStream, Option<String>) {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = None;
+        let mut lines = BufReader::new(&mut stream).lines();
+        while let Some(line) = lines.next_line().await.unwrap().filter(|it| !it.is_empty()) {
+            let id = line.strip_prefix("last-event-id: ");
+            seen = id.map(str::to_owned).or(seen);
+        }
+        (stream, seen)
+    }
+
+    async fn answer(listener: &TcpListener, text: &str) -> Option<String> {
+        let (mut stream, seen) = request(listener).await;
+        stream.write_all(text.as_bytes()).await.unwrap();
+        seen
+    }
+
+    #[tokio::test]
+    async fn a_follower_goes_on_after_the_last_entry_it_has_seen() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let http = Http::new(&args::Connection {
+            server: Some(listener.local_addr().unwrap().to_string()),
+            token: Some("t".into()),
+            data_dir: ".".into(),
+            output: args::Output::Table,
+        })
+        .unwrap();
+        let server = async {
+            let one = format!("{HEAD}id: 1\ndata: {{\"n\":1}}\n\nid: 2\ndata: {{\"n\":");
+            let rest = format!("{HEAD}id: 2\ndata: {{\"n\":2}}\n\nevent: end\ndata: {{}}\n\n");
+            [
+                answer(&listener, &one).await,
+                answer(&listener, AWAY).await,
+                answer(&listener, &rest).await,
+            ]
+        };
+        let follow = async {
+            let mut follower = Follower::new(&http, "/logs".into());
+            let mut entries = Vec::new();
+            while let Some(entry) = follower.next().await.unwrap() {
+                entries.push(entry["n"].as_i64());
+            }
+            entries
+        };
+        let (seen, entries) = tokio::join!(server, follow);
+        assert_eq!(entries, [Some(1), Some(2)]);
+        assert_eq!(seen.map(|it| it.unwrap_or_default()), ["", "1", "1"]);
+    }
+}
