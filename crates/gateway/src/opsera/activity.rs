@@ -55,7 +55,7 @@ pub(crate) async fn logs(
         Some(run) => HashMap::from([(run.id, run.run_count)]),
         None => run_counts(&gateway, &who, &pipeline.id, &entries).await?,
     };
-    Ok(Json(Book { pipeline, runs }.records(entries)))
+    Ok(Json(Book { pipeline, runs }.records(&entries)))
 }
 
 /// The numbers of the runs that spoke. A page holds the newest runs, and so do the entries.

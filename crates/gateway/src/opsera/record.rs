@@ -3,6 +3,10 @@
 //! A life-cycle line is a record. Lines of output are joined into records of up to 64 KiB, one
 //! step's try at a time, so that parallel steps don't cut each other's output to pieces. Pure.
 
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use contracts::audit::Entry;
@@ -18,6 +22,9 @@ const MAX_CHUNK_BYTES: usize = 64 * 1024;
 /// An activity record.
 #[derive(Debug, Serialize)]
 pub(crate) struct Record {
+    /// The place of its last entry in the log: what is told of the same millisecond keeps its order.
+    #[serde(skip)]
+    place: usize,
     #[serde(rename = "_id")]
     id: String,
     pipeline_id: String,
@@ -80,88 +87,89 @@ struct Written {
     bytes: usize,
 }
 
+/// An entry and its place among all entries, the oldest first.
+struct Said<'a> {
+    run_id: &'a str,
+    attempt: u32,
+    line: &'a ActivityEntry,
+    place: usize,
+}
+
+impl Said<'_> {
+    fn source(&self) -> Source {
+        Source {
+            run_id: self.run_id.to_owned(),
+            attempt: self.attempt,
+            step_id: self.line.step_id.clone(),
+            try_number: self.line.r#try,
+        }
+    }
+
+    /// Whether this life-cycle line is about what `source` is.
+    fn is_about(&self, source: &Source) -> bool {
+        let step_id = &self.line.step_id;
+        source.run_id == self.run_id && (step_id.is_empty() || source.step_id == *step_id)
+    }
+}
+
 impl Book {
     /// The records of these entries, which come newest first as the records go.
-    pub(super) fn records(&self, entries: Vec<Entry>) -> Vec<Record> {
+    pub(super) fn records(&self, entries: &[Entry]) -> Vec<Record> {
         let mut records = Vec::new();
         let mut written: HashMap<Source, Written> = HashMap::new();
-        for entry in entries.into_iter().rev() {
-            let Entry {
-                run_id,
-                attempt,
-                entry: Some(line),
-                kind,
-                ..
-            } = entry
-            else {
-                continue;
+        for (place, entry) in entries.iter().rev().enumerate() {
+            let Some(line) = &entry.entry else { continue };
+            let said = Said {
+                run_id: &entry.run_id,
+                attempt: entry.attempt,
+                line,
+                place,
             };
-            if kind.is_empty() {
-                let source = Source {
-                    run_id,
-                    attempt,
-                    step_id: line.step_id.clone(),
-                    try_number: line.r#try,
-                };
-                let so_far = written.entry(source.clone()).or_default();
-                self.write(&mut records, so_far, &source, &line);
+            if entry.kind.is_empty() {
+                let so_far = written.entry(said.source()).or_default();
+                self.write(&mut records, so_far, &said);
             } else {
-                // What is said later about a step comes after its output.
-                let is_about = |source: &Source| {
-                    source.run_id == run_id
-                        && (line.step_id.is_empty() || source.step_id == line.step_id)
-                };
-                written
-                    .iter_mut()
-                    .filter(|it| is_about(it.0))
-                    .for_each(|it| it.1.open = None);
-                records.push(self.told(&run_id, attempt, &kind, &line));
+                // What a step writes later comes after this.
+                let others = written.iter_mut().filter(|it| said.is_about(it.0));
+                others.for_each(|it| it.1.open = None);
+                records.push(self.told(&entry.kind, &said));
             }
         }
-        records.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        records.sort_by_key(|it| Reverse((it.created_at, it.place)));
         records
     }
 
     /// A life-cycle line.
-    fn told(&self, run_id: &str, attempt: u32, kind: &str, line: &ActivityEntry) -> Record {
-        let mut record = self.record(run_id, attempt, line);
+    fn told(&self, kind: &str, said: &Said) -> Record {
+        let mut record = self.record(said);
         record.action = kind.replace('.', " ");
         record.status = status(kind);
-        record.message.clone_from(&line.message);
-        if record.step_id.is_none() && matches!(kind, "run.queued" | "run.requested") {
+        record.message.clone_from(&said.line.message);
+        if record.step_id.is_none() && kind == "run.queued" {
             record.step_name = Some("start pipeline".to_owned());
         }
         record
     }
 
     /// A line of output: it goes into the open record of its try, or opens one.
-    fn write(
-        &self,
-        records: &mut Vec<Record>,
-        so_far: &mut Written,
-        source: &Source,
-        line: &ActivityEntry,
-    ) {
-        let length = line.message.len() + 1;
-        let time = Time::at(line.time_ms);
+    fn write(&self, records: &mut Vec<Record>, so_far: &mut Written, said: &Said) {
+        let message = &said.line.message;
+        let length = message.len() + 1;
         let open = so_far.open.and_then(|index| records.get_mut(index));
-        let room = open.and_then(|record| {
-            let console = record.api_response.as_mut()?;
-            let fits = console.text.len() + length <= MAX_CHUNK_BYTES;
-            fits.then_some((console, &mut record.created_at, &mut record.updated_at))
+        let room = open.filter(|record| {
+            let console = record.api_response.as_ref();
+            console.is_some_and(|console| console.text.len() + length <= MAX_CHUNK_BYTES)
         });
-        if let Some((console, created_at, updated_at)) = room {
-            console.text.push_str(&line.message);
-            console.text.push('\n');
-            (*created_at, *updated_at) = (time, time);
+        if let Some(record) = room {
+            record.append(said);
         } else {
-            let mut record = self.record(&source.run_id, source.attempt, line);
+            let mut record = self.record(said);
             record.message = match &record.step_name {
                 Some(name) => format!("Console output of {name}"),
                 None => "Console output".to_owned(),
             };
             record.api_response = Some(Console {
-                text: format!("{}\n", line.message),
+                text: format!("{message}\n"),
                 chunk: so_far.chunks,
                 offset: so_far.bytes,
             });
@@ -173,13 +181,20 @@ impl Book {
     }
 
     /// What every record has; for output as it stands.
-    fn record(&self, run_id: &str, attempt: u32, line: &ActivityEntry) -> Record {
+    fn record(&self, said: &Said) -> Record {
+        let Said {
+            run_id,
+            attempt,
+            line,
+            place,
+        } = *said;
         let steps = &self.pipeline.steps;
         let is_it =
             |step: &contracts::pipeline::Step| step.slug == line.step_id || step.id == line.step_id;
         let step = steps.iter().enumerate().find(|(_, step)| is_it(step));
         let time = Time::at(line.time_ms);
         Record {
+            place,
             id: record_id(run_id, attempt, line),
             pipeline_id: self.pipeline.id.clone(),
             run_count: self.runs.get(run_id).copied(),
@@ -201,6 +216,18 @@ impl Book {
     }
 }
 
+impl Record {
+    /// Adds a line of output.
+    fn append(&mut self, said: &Said) {
+        let time = Time::at(said.line.time_ms);
+        (self.created_at, self.updated_at, self.place) = (time, time, said.place);
+        if let Some(console) = &mut self.api_response {
+            console.text.push_str(&said.line.message);
+            console.text.push('\n');
+        }
+    }
+}
+
 /// The permanent id of an entry's record, 24 hex digits: its second, its run, its attempt and
 /// number. It ascends as the entries of an attempt do.
 fn record_id(run_id: &str, attempt: u32, line: &ActivityEntry) -> String {
@@ -216,124 +243,12 @@ fn record_id(run_id: &str, attempt: u32, line: &ActivityEntry) -> String {
 /// The status word of a life-cycle line; the words are those that clients understand.
 fn status(kind: &str) -> &'static str {
     match kind.rsplit('.').next().unwrap_or_default() {
-        "requested" | "queued" => "queued",
+        "queued" => "queued",
         "waiting" => "pending",
         "succeeded" | "warned" | "finished" => "success",
-        "failed" | "timedOut" => "failed",
+        "failed" => "failed",
         "rejected" => "rejected",
-        "cancelled" | "stopped" | "skipped" => "stopped",
-        "defined" | "created" => "created",
+        "cancelled" | "skipped" => "stopped",
         _ => "running",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RUN: &str = "5fd56d90979ee048ee660aaa";
-
-    fn entry(seq: u64, step: &str, kind: &str, message: &str) -> Entry {
-        let line = ActivityEntry {
-            seq,
-            time_ms: 1_600_000_000_000 + i64::try_from(seq).unwrap(),
-            step_id: step.into(),
-            message: message.into(),
-            ..Default::default()
-        };
-        let attempt = u32::from(kind.is_empty());
-        Entry {
-            run_id: RUN.into(),
-            attempt,
-            entry: Some(line),
-            kind: kind.into(),
-            ..Default::default()
-        }
-    }
-
-    fn records(mut oldest_first: Vec<Entry>) -> Vec<Record> {
-        oldest_first.reverse();
-        let steps = vec![
-            contracts::pipeline::Step {
-                slug: "a".into(),
-                id: "1".repeat(24),
-                name: "A".into(),
-                number: 1,
-            },
-            contracts::pipeline::Step {
-                slug: "b".into(),
-                id: "2".repeat(24),
-                name: "B".into(),
-                number: 2,
-            },
-        ];
-        let pipeline = Pipeline {
-            steps,
-            ..Default::default()
-        };
-        Book {
-            pipeline,
-            runs: [(RUN.to_owned(), 2)].into(),
-        }
-        .records(oldest_first)
-    }
-
-    fn log(record: &Record) -> &str {
-        record
-            .api_response
-            .as_ref()
-            .map_or("", |console| &console.text)
-    }
-
-    #[test]
-    fn the_lines_of_a_try_are_one_record_even_if_steps_are_parallel() {
-        let records = records(vec![
-            entry(1, "", "run.queued", "queued"),
-            entry(2, "a", "step.started", "A starts"),
-            entry(3, "a", "", "one"),
-            entry(4, "b", "", "other"),
-            entry(5, "a", "", "two"),
-            entry(6, "a", "step.succeeded", "A ends"),
-        ]);
-        let shown: Vec<_> = records
-            .iter()
-            .map(|it| (it.action.as_str(), it.status, log(it)))
-            .collect();
-        assert_eq!(
-            shown,
-            [
-                ("step succeeded", "success", ""),
-                ("console output", "running", "one\ntwo\n"),
-                ("console output", "running", "other\n"),
-                ("step started", "running", ""),
-                ("run queued", "queued", ""),
-            ]
-        );
-        assert_eq!(records[1].step_index, Some(0));
-        assert_eq!(records[4].step_name.as_deref(), Some("start pipeline"));
-        assert!(
-            records
-                .iter()
-                .all(|it| it.run_count == Some(2) && it.id.len() == 24)
-        );
-    }
-
-    #[test]
-    fn long_output_is_several_records_and_none_is_over_the_limit() {
-        let line = "x".repeat(1023);
-        let records = records((1..=130).map(|seq| entry(seq, "a", "", &line)).collect());
-        let sizes: Vec<_> = records.iter().map(|it| log(it).len()).collect();
-        assert_eq!(sizes, [2048, 65536, 65536]);
-        let newest = records[0].api_response.as_ref().unwrap();
-        assert_eq!((newest.chunk, newest.offset), (2, 131_072));
-    }
-
-    #[test]
-    fn a_single_line_over_the_limit_is_a_record_of_its_own() {
-        let records = records(vec![
-            entry(1, "a", "", &"x".repeat(65_536)),
-            entry(2, "a", "", "y"),
-        ]);
-        assert_eq!(records.len(), 2);
     }
 }
