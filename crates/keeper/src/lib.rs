@@ -32,6 +32,7 @@ use std::process::ExitCode;
 
 use rustix::time::{ClockId, clock_gettime};
 
+pub use course::LAST_PART;
 pub use marked::{Environ, kill_marked};
 pub use message::{Answer, Malformed, Order, SPEC_MAX_BYTES, Spec};
 

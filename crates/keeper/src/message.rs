@@ -25,8 +25,8 @@ pub struct Spec {
     pub cwd: PathBuf,
     /// How long TERM may take before KILL follows, in milliseconds.
     ///
-    /// At the deadline it is at most half of the time that was left when the deadline was heard,
-    /// so that a long grace under a short lease doesn't end a step that has hardly begun.
+    /// At the deadline it is at most a twentieth of the time that was left when the deadline was
+    /// heard, so that a step goes on through an outage that is only a little shorter than the lease.
     pub grace_ms: u64,
     /// When no process may be left: nanoseconds of the [monotonic clock](crate::monotonic_ns).
     pub deadline_ns: u64,

@@ -96,7 +96,7 @@ fn a_process_that_ignores_term_is_killed_after_its_grace() {
 fn the_deadline_leaves_room_for_grace() {
     let step = Step::script(TRAPPING)
         .grace(Duration::from_secs(1))
-        .deadline(Duration::from_secs(2));
+        .deadline(Duration::from_secs(8));
     let deadline = step.spec.deadline_ns;
     let mut kept = step.start();
     kept.started();

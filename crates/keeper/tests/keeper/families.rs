@@ -91,7 +91,7 @@ fn none_gets_away(script: &str, end: End) {
     );
     let mut step = Step::script(&script).grace(Duration::from_millis(200));
     if matches!(end, End::Deadline) {
-        step = step.deadline(Duration::from_secs(2));
+        step = step.deadline(Duration::from_secs(5));
     }
     let deadline = step.spec.deadline_ns;
     let mut kept = step.start();
