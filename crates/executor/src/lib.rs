@@ -113,10 +113,10 @@ async fn begin(
     kill_leftovers(&identity.name).await;
     let spool = config.work_dir.join("spool");
     let limits = Limits {
-        executor_bytes: 8 << 20,
-        attempt_bytes: 1 << 20,
-        run_bytes: config.log_quota_mib.saturating_mul(MIB),
-        spool_bytes: config.spool_mib.saturating_mul(MIB),
+        executor: 8 << 20,
+        attempt: 1 << 20,
+        run: config.log_quota_mib.saturating_mul(MIB),
+        spool: config.spool_mib.saturating_mul(MIB),
     };
     let (logs, shipper) = Logs::open(&spool, limits, outlet).map_err(Error::unusable(&spool))?;
     let kit = Arc::new(Kit {

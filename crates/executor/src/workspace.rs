@@ -85,12 +85,12 @@ pub(crate) struct Workspace {
 
 impl Workspaces {
     pub(crate) fn open(config: &Config) -> Result<Self, Error> {
-        let folder = made(config.workspaces())?;
+        let folder = made(&config.workspaces())?;
         let snapshots = match config.workspace {
             Sharing::Shared => None,
             Sharing::Snapshot => {
-                let store = made(config.snapshots())?;
-                let bench = made(config.work_dir.join("packing"))?;
+                let store = made(&config.snapshots())?;
+                let bench = made(&config.work_dir.join("packing"))?;
                 let files = LocalFileSystem::new_with_prefix(&store)
                     .map_err(|error| Error::unusable(store)(io::Error::other(error)))?;
                 Some(snapshot::Store::new(Arc::new(files), bench))
@@ -119,13 +119,9 @@ impl Workspaces {
             return Ok(());
         }
         let path = self.folder.join(run_id);
-        let removed = tokio::task::spawn_blocking({
-            let path = path.clone();
-            move || walk::remove(&path)
-        });
-        removed
+        let removed = path.clone();
+        blocking(move || walk::remove(&removed))
             .await
-            .unwrap_or_else(|_| Ok(()))
             .map_err(Fault::at(&path))?;
         match &self.snapshots {
             Some(snapshots) => snapshots.remove(run_id).await,
@@ -193,17 +189,25 @@ impl Workspace {
 
     async fn fingerprint(&self) -> Result<walk::Fingerprint, Fault> {
         let path = self.path.clone();
-        let looked = tokio::task::spawn_blocking(move || walk::fingerprint(&path)).await;
-        looked
-            .unwrap_or_else(|_| Ok(walk::Fingerprint::default()))
+        blocking(move || walk::fingerprint(&path))
+            .await
             .map_err(Fault::at(&self.path))
     }
 }
 
-fn made(folder: PathBuf) -> Result<PathBuf, Error> {
-    std::fs::create_dir_all(&folder).map_err(Error::unusable(&folder))?;
+/// Does what takes long where that is allowed.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+fn made(folder: &Path) -> Result<PathBuf, Error> {
+    std::fs::create_dir_all(folder).map_err(Error::unusable(folder))?;
     // A process may change its directory, and steps have another.
-    folder.canonicalize().map_err(Error::unusable(&folder))
+    folder.canonicalize().map_err(Error::unusable(folder))
 }
 
 #[cfg(test)]

@@ -76,11 +76,11 @@ struct Pending {
 impl Journal {
     /// The journal of an attempt that has logged nothing yet.
     pub(crate) fn open(logs: &Arc<Logs>, origin: Origin) -> Arc<Self> {
-        let Limits { attempt_bytes, .. } = logs.limits;
+        let Limits { attempt, .. } = logs.limits;
         Arc::new(Self {
             quota: logs.quota(&origin.run_id),
             origin,
-            memory: Arc::new(Semaphore::new(attempt_bytes)),
+            memory: Arc::new(Semaphore::new(attempt)),
             logs: logs.clone(),
             mask: Mutex::default(),
             pending: Mutex::new(Pending {

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
@@ -207,7 +208,7 @@ fn json(text: &str, is_ascii: bool) -> Vec<u8> {
             form.push(letter);
         } else {
             for unit in letter.encode_utf16(&mut units) {
-                form.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(form, "\\u{unit:04x}");
             }
         }
     }

@@ -38,13 +38,13 @@ const KEPT_QUOTAS: usize = 4096;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Entries in memory, of all attempts.
-    pub(crate) executor_bytes: usize,
+    pub(crate) executor: usize,
     /// Entries in memory, of one attempt.
-    pub(crate) attempt_bytes: usize,
+    pub(crate) attempt: usize,
     /// Output of one run.
-    pub(crate) run_bytes: u64,
+    pub(crate) run: u64,
     /// Entries on disk.
-    pub(crate) spool_bytes: u64,
+    pub(crate) spool: u64,
 }
 
 /// The logs of an executor, as those see them who write.
@@ -114,14 +114,14 @@ impl Logs {
     ) -> io::Result<(Arc<Self>, Shipper)> {
         let logs = Arc::new(Self {
             limits,
-            memory: Arc::new(Semaphore::new(limits.executor_bytes)),
+            memory: Arc::new(Semaphore::new(limits.executor)),
             listed: Mutex::default(),
             bell: Notify::new(),
             is_full: watch::Sender::new(false),
             closes_at: watch::Sender::new(None),
             quotas: Mutex::default(),
         });
-        let spool = Spool::open(folder, limits.spool_bytes)?;
+        let spool = Spool::open(folder, limits.spool)?;
         Ok((logs.clone(), Shipper::new(logs, outlet, spool)))
     }
 
@@ -146,7 +146,7 @@ impl Logs {
         }
         let quota = quotas.entry(run_id.to_owned());
         quota
-            .or_insert_with(|| Arc::new(Quota::of(self.limits.run_bytes)))
+            .or_insert_with(|| Arc::new(Quota::of(self.limits.run)))
             .clone()
     }
 

@@ -94,10 +94,10 @@ async fn eventually(holds: impl Fn() -> bool) {
 }
 
 const LIMITS: Limits = Limits {
-    executor_bytes: 8 << 20,
-    attempt_bytes: 1 << 20,
-    run_bytes: 1 << 30,
-    spool_bytes: 64 << 20,
+    executor: 8 << 20,
+    attempt: 1 << 20,
+    run: 1 << 30,
+    spool: 64 << 20,
 };
 
 struct World {
@@ -152,8 +152,9 @@ fn texts(entries: &[ActivityEntry]) -> Vec<&str> {
 #[tokio::test]
 async fn steps_that_write_at_once_share_one_numbering() {
     let world = world(LIMITS);
-    let mut text = String::new();
-    (0..2000).for_each(|line| text.push_str(&format!("line {line}\n")));
+    let text: String = (0..2000)
+        .flat_map(|line| ["line ".into(), line.to_string(), "\n".into()])
+        .collect();
     let (one, two) = (world.step("a"), world.step("b"));
     tokio::join!(
         one.follow(text.as_bytes(), Lines::of(Stream::Stdout)),
@@ -219,8 +220,8 @@ async fn while_the_bus_is_away_entries_wait_on_disk_and_come_in_order() {
 #[tokio::test]
 async fn what_neither_bus_nor_spool_take_is_dropped_and_said() {
     let limits = Limits {
-        spool_bytes: 1 << 20,
-        attempt_bytes: 256 << 10,
+        spool: 1 << 20,
+        attempt: 256 << 10,
         ..LIMITS
     };
     let world = world(limits);
@@ -257,7 +258,7 @@ async fn what_neither_bus_nor_spool_take_is_dropped_and_said() {
 #[tokio::test]
 async fn a_run_that_logs_too_much_is_told_once_and_cut_there() {
     let world = world(Limits {
-        run_bytes: 1000,
+        run: 1000,
         ..LIMITS
     });
     world.writes("0123456789\n".repeat(150).as_bytes()).await;

@@ -67,6 +67,9 @@ pub(super) async fn carry_out(
     ending
 }
 
+/// What a keeper may be early by, as far as this process can tell.
+const PRECISION: Duration = Duration::from_millis(5);
+
 /// A process being watched, and what was done about it.
 struct Watch {
     told: watch::Receiver<Told>,
@@ -75,6 +78,8 @@ struct Watch {
     timeout_ms: u64,
     /// What its keeper was told last.
     deadline_ns: u64,
+    /// How long the lease is that the deadline comes from.
+    lease: Duration,
     timeout_at: Instant,
     has_timed_out: bool,
     stopped_at: Option<Instant>,
@@ -85,13 +90,18 @@ struct Watch {
 impl Watch {
     fn new(step: &StepTry, told: watch::Receiver<Told>, timeout_ms: u64) -> Self {
         let mut terms = step.kit.lease.follow();
-        let deadline_ns = terms.borrow_and_update().deadline_ns;
+        let Term {
+            deadline_ns,
+            length: lease,
+            ..
+        } = *terms.borrow_and_update();
         Self {
             told,
             terms,
             grace: step.kit.grace,
             timeout_ms,
             deadline_ns,
+            lease,
             timeout_at: Instant::now() + Duration::from_millis(timeout_ms),
             has_timed_out: false,
             stopped_at: None,
@@ -155,14 +165,20 @@ impl Watch {
 
     fn extend(&mut self, process: &Process) {
         self.note_jeopardy();
-        self.deadline_ns = self.terms.borrow_and_update().deadline_ns;
+        let Term {
+            deadline_ns,
+            length,
+            ..
+        } = *self.terms.borrow_and_update();
+        (self.deadline_ns, self.lease) = (deadline_ns, length);
         process.extend(self.deadline_ns);
     }
 
     /// Notes whether the deadline was so near that the keeper may have acted on it.
     fn note_jeopardy(&mut self) {
-        let grace_ns = u64::try_from(self.grace.as_nanos()).unwrap_or(u64::MAX);
-        self.was_in_jeopardy |= monotonic_ns().saturating_add(grace_ns) >= self.deadline_ns;
+        let last = self.grace.min(self.lease / keeper::LAST_PART) + PRECISION;
+        let last_ns = u64::try_from(last.as_nanos()).unwrap_or(u64::MAX);
+        self.was_in_jeopardy |= monotonic_ns().saturating_add(last_ns) >= self.deadline_ns;
     }
 
     fn judge(&self, exit: Exit, warning: Option<String>) -> Ending {

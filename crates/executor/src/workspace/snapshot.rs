@@ -12,12 +12,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::buffered::BufWriter;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _};
-use tar::{Archive, Builder, EntryType, Header};
+use tar::{Archive, Builder, Header};
 use tokio::io::AsyncWriteExt as _;
 
 use super::exact::Exact;
 use super::walk::{self, Found};
-use super::{Fault, LARGEST};
+use super::{Fault, LARGEST, blocking};
 
 /// A level that is faster than most disks.
 const LEVEL: i32 = 1;
@@ -132,14 +132,6 @@ fn key(run_id: &str, attempt: u32) -> Key {
     Key::from(format!("{run_id}/{attempt:010}.tar.zst"))
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
-}
-
 /// Writes everything below `root` that is a file, directory or link.
 fn pack(root: &Path, to: &Path) -> io::Result<()> {
     let writer = zstd::Encoder::new(File::create(to)?, LEVEL)?;
@@ -189,14 +181,13 @@ fn unpack(from: &Path, root: &Path) -> io::Result<()> {
             .ok_or_else(too_much)?;
         entry.set_preserve_permissions(true);
         entry.set_preserve_mtime(true);
-        match entry.header().entry_type() {
+        let kind = entry.header().entry_type();
+        if kind.is_dir() {
             // One that can't be written to takes its files first.
-            EntryType::Directory => {
-                fs::create_dir_all(inside(root, &entry.path()?)?)?;
-                folders.push(entry);
-            }
-            EntryType::Regular | EntryType::Symlink => drop(entry.unpack_in(root)?),
-            _ => {}
+            fs::create_dir_all(inside(root, &entry.path()?)?)?;
+            folders.push(entry);
+        } else if kind.is_file() || kind.is_symlink() {
+            entry.unpack_in(root)?;
         }
     }
     for folder in folders.iter_mut().rev() {
@@ -236,6 +227,8 @@ fn too_much() -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use tar::EntryType;
+
     use super::*;
 
     fn packed(folder: &Path, entries: &[(&str, Option<&str>)]) -> PathBuf {

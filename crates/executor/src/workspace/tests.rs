@@ -55,7 +55,7 @@ async fn a_workspace_goes_with_links_and_locked_directories_but_not_what_they_le
     fs::create_dir_all(workspace.path().join("locked/in")).unwrap();
     fs::set_permissions(
         workspace.path().join("locked"),
-        fs::Permissions::from_mode(0),
+        fs::Permissions::from_mode(0o000),
     )
     .unwrap();
     workspaces.remove(RUN).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use contracts::message::StopMode;
-use contracts::pipeline::Outcome;
+use contracts::pipeline::{Outcome, StepReport};
 use contracts::scheduler::{Attempt, Fence, to_executor::Says};
 use libtest_mimic::Trial;
 
@@ -54,7 +54,7 @@ async fn a_graceful_stop_lets_the_step_finish() {
 
 async fn a_cancel_terminates_the_step_and_spares_the_finalizer() {
     let definition = concat!(
-        "  - {id: a, run: 'trap \"echo bye >> said; exit 0\" TERM; echo $$ > pid; while :; do sleep 0.01; done'}\n",
+        "  - {id: a, run: 'trap \"echo bye >> said; exit 0\" TERM; echo $$ > pid; while :; do sleep 0.01 || :; done'}\n",
         "  - {id: f, always: true, run: 'echo cleaned >> said'}",
     );
     let world = World::with(definition).await;
@@ -71,7 +71,7 @@ async fn a_cancel_terminates_the_step_and_spares_the_finalizer() {
 
 async fn a_kill_leaves_nothing_of_the_step() {
     let definition = concat!(
-        "  - {id: a, run: 'trap \"\" TERM; echo $$ > pid; while :; do sleep 0.01; done'}\n",
+        "  - {id: a, run: 'trap \"\" TERM; echo $$ > pid; while :; do sleep 0.01 || :; done'}\n",
         "  - {id: f, always: true, run: 'true'}",
     );
     let world = World::with(definition).await;
@@ -90,7 +90,7 @@ async fn a_kill_leaves_nothing_of_the_step() {
         .script()
         .steps()
         .iter()
-        .map(|step| step.outcome())
+        .map(StepReport::outcome)
         .collect();
     assert_eq!(outcomes, [Outcome::Cancelled, Outcome::Cancelled]);
 }

@@ -95,66 +95,63 @@ async fn outputs_parameters_and_secrets_reach_the_steps_that_name_them() {
     assert_eq!(world.log(1).await[0].message, "open ***");
 }
 
+/// A step, and what is reported of it.
+type Case = (&'static str, Outcome, Option<i32>, &'static str);
+
+const CASES: [Case; 8] = [
+    (
+        "run: 'exit 3'",
+        Outcome::Failed,
+        Some(3),
+        "ended with exit code 3",
+    ),
+    (
+        "run: 'kill -9 $$'",
+        Outcome::Failed,
+        Some(137),
+        "was ended by signal 9",
+    ),
+    (
+        "command: [no-such-program]",
+        Outcome::Failed,
+        None,
+        "no-such-program",
+    ),
+    (
+        "run: 'echo ::warning::low'",
+        Outcome::Warned,
+        Some(0),
+        "low",
+    ),
+    (
+        "run: 'echo ::warning::low >&2; exit 1'",
+        Outcome::Failed,
+        Some(1),
+        "exit code 1",
+    ),
+    (
+        "run: 'sleep 60', timeout: 200ms",
+        Outcome::TimedOut,
+        Some(143),
+        "after 200ms",
+    ),
+    (
+        "run: 'echo oops > $PENSTOCK_OUTPUT'",
+        Outcome::Failed,
+        Some(0),
+        "not key=value",
+    ),
+    (
+        "run: 'true', env: {A: '${{ steps.a.outputs.x }}'}",
+        Outcome::Failed,
+        None,
+        "no output",
+    ),
+];
+
 async fn every_outcome_is_reported_with_its_reason() {
-    for (step, outcome, exit_code, message) in [
-        (
-            "run: 'exit 3'",
-            Outcome::Failed,
-            Some(3),
-            "ended with exit code 3",
-        ),
-        (
-            "run: 'kill -9 $$'",
-            Outcome::Failed,
-            Some(137),
-            "was ended by signal 9",
-        ),
-        (
-            "command: [no-such-program]",
-            Outcome::Failed,
-            None,
-            "no-such-program",
-        ),
-        (
-            "run: 'echo ::warning::low'",
-            Outcome::Warned,
-            Some(0),
-            "low",
-        ),
-        (
-            "run: 'echo ::warning::low >&2; exit 1'",
-            Outcome::Failed,
-            Some(1),
-            "exit code 1",
-        ),
-        (
-            "{run: 'sleep 60', timeout: 200ms}",
-            Outcome::TimedOut,
-            Some(143),
-            "after 200ms",
-        ),
-        (
-            "run: 'echo oops > $PENSTOCK_OUTPUT'",
-            Outcome::Failed,
-            Some(0),
-            "not key=value",
-        ),
-        (
-            "{run: 'true', env: {A: '${{ steps.a.outputs.x }}'}}",
-            Outcome::Failed,
-            None,
-            "no output",
-        ),
-    ] {
-        let step = step.trim_start_matches('{').trim_end_matches('}');
-        let step = if step.matches('{').count() > step.matches('}').count() {
-            format!("{step}}}")
-        } else {
-            step.to_owned()
-        };
-        let world = World::new().await;
-        // The plan may name what the run doesn't have: that a definition can't is said elsewhere.
-        let world = &mut { world };
+    for (step, outcome, exit_code, message) in CASES {
+        let mut world = World::new().await;
         world.plan(&format!(
             "  - {{id: a, run: 'true'}}\n  - {{id: z, needs: [a], {step}}}"
         ));
@@ -287,10 +284,9 @@ async fn workspaces_of_runs_that_ended_elsewhere_are_swept() {
 }
 
 async fn a_step_starts_at_once() {
-    let mut definition = String::new();
-    for number in 0..20 {
-        definition.push_str(&format!("  - {{id: s{number}, command: [/bin/true]}}\n"));
-    }
+    let step = |number| format!("  - {{id: s{number}, command: [/bin/true]}}\n");
+    let definition: Vec<_> = (0..20).map(step).collect();
+    let definition = definition.concat();
     let world = World::with(&definition).await;
     eventually("a stream", || world.desk().streams > 0).await;
     let began = Instant::now();

@@ -10,6 +10,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials_of![
         a_lease_is_renewed_with_what_is_held,
         a_lease_that_lapses_ends_what_runs_and_forgets_it,
+        a_step_that_fails_under_a_short_lease_has_failed,
         a_new_stream_goes_on_with_what_is_held,
         an_outage_shorter_than_the_lease_cuts_nothing,
         a_restart_has_a_greater_boot_and_leaves_nothing_behind,
@@ -75,6 +76,18 @@ async fn a_lease_that_lapses_ends_what_runs_and_forgets_it() {
     world.plan("  - {id: a, run: 'true'}");
     world.assign(2).await;
     world.ended().await;
+}
+
+async fn a_step_that_fails_under_a_short_lease_has_failed() {
+    let mut world = World::new().await;
+    world.desk().lease_ms = 1500;
+    world.plan("  - {id: a, run: 'exit 4'}");
+    let config = executor::Config {
+        grace_ms: 10_000,
+        ..world.config()
+    };
+    world.start(config).await;
+    assert_eq!(world.carried_out().await[0].exit_code, Some(4));
 }
 
 async fn a_new_stream_goes_on_with_what_is_held() {

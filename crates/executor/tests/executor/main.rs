@@ -4,7 +4,9 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
     clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
     reason = "a test, which clippy can't see without its harness"
 )]
 
@@ -13,6 +15,7 @@ mod flows;
 mod http;
 mod leases;
 mod logs;
+mod peers;
 mod world;
 
 use std::process::ExitCode;

@@ -9,20 +9,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use contracts::message::{ActivityBatch, ActivityEntry, StopMode, Topic};
-use contracts::pipeline::attempts_server::{Attempts, AttemptsServer};
+use contracts::pipeline::attempts_server::AttemptsServer;
 use contracts::pipeline::begin_attempt_response::Verdict;
-use contracts::pipeline::*;
-use contracts::scheduler::scheduler_server::{Scheduler, SchedulerServer};
-use contracts::scheduler::{self as at_scheduler, to_executor::Says, *};
+use contracts::pipeline::{Grant, ReportRequest, StepReport};
+use contracts::scheduler::scheduler_server::SchedulerServer;
+use contracts::scheduler::{Assignment, Ended, Stop, ToExecutor, from_executor, to_executor::Says};
 use executor::{Config, Executor, Peers};
 use outbox::{Bus, Reader, Tuning, bus};
 use runtime::{Readiness, Tasks, route};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming, service::Routes};
+use tonic::Status;
+use tonic::service::Routes;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) const RUN: &str = "0123456789abcdef01234567";
 
 /// What the tests' pipeline service answers, and what it was asked.
@@ -60,7 +60,7 @@ impl Script {
 #[derive(Default)]
 pub(crate) struct Desk {
     pub(crate) heard: Vec<from_executor::Said>,
-    say: Option<mpsc::Sender<Result<ToExecutor, Status>>>,
+    pub(crate) say: Option<mpsc::Sender<Result<ToExecutor, Status>>>,
     pub(crate) answers_renewals: bool,
     pub(crate) lease_ms: u32,
     pub(crate) streams: usize,
@@ -202,7 +202,7 @@ impl World {
 
     pub(crate) async fn stop(&self, mode: StopMode) {
         self.script().stop = mode;
-        let stop = at_scheduler::Stop {
+        let stop = Stop {
             run_id: RUN.into(),
             mode: mode.into(),
         };
@@ -295,168 +295,4 @@ pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
 pub(crate) fn lives(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     !stat.is_empty() && !stat.contains(") Z ")
-}
-
-#[tonic::async_trait]
-impl Attempts for World {
-    async fn begin_attempt(
-        &self,
-        _: Request<BeginAttemptRequest>,
-    ) -> Result<Response<BeginAttemptResponse>, Status> {
-        let mut script = self.script();
-        if script.outage {
-            return Err(Status::unavailable("away"));
-        }
-        script.begun += 1;
-        Ok(Response::new(BeginAttemptResponse {
-            verdict: script.verdict.into(),
-            pipeline_id: "fedcba987654321001234567".into(),
-            pipeline_name: "test".into(),
-            run_count: 7,
-            plan_json: script.plan.clone(),
-            parameters: script.parameters.clone(),
-            grants: script.first.clone(),
-            outputs: HashMap::new(),
-            stop: script.stop.into(),
-            debugging: script.debugging,
-            wake_after_ms: script.wake_after_ms,
-        }))
-    }
-
-    async fn report(
-        &self,
-        request: Request<ReportRequest>,
-    ) -> Result<Response<ReportResponse>, Status> {
-        let mut script = self.script();
-        if script.outage {
-            return Err(Status::unavailable("away"));
-        }
-        let request = request.into_inner();
-        let mut grants = Vec::new();
-        for step in &request.steps {
-            grants.extend(script.after.get(&step.step_id).cloned().unwrap_or_default());
-        }
-        let woken = request
-            .steps
-            .is_empty()
-            .then(|| script.after.remove(""))
-            .flatten();
-        grants.extend(woken.unwrap_or_default());
-        script.reports.push(request);
-        let over = script.steps().len() >= script.over_after;
-        Ok(Response::new(ReportResponse {
-            grants: if over { vec![] } else { grants },
-            over: over && !script.refuses,
-            refused: script.refuses,
-            stop: script.stop.into(),
-            wake_after_ms: script.wake_after_ms,
-            run_ended: over,
-        }))
-    }
-
-    async fn end_attempt(
-        &self,
-        _: Request<EndAttemptRequest>,
-    ) -> Result<Response<EndAttemptResponse>, Status> {
-        Err(Status::unimplemented("executors don't ask this"))
-    }
-
-    async fn check_attempts(
-        &self,
-        request: Request<CheckAttemptsRequest>,
-    ) -> Result<Response<CheckAttemptsResponse>, Status> {
-        let ended = self.script().ended_runs.clone();
-        let truth = |attempt: contracts::pipeline::Attempt| AttemptTruth {
-            run_ended: ended.contains(&attempt.run_id),
-            attempt: Some(attempt),
-            ..AttemptTruth::default()
-        };
-        let attempts = request
-            .into_inner()
-            .attempts
-            .into_iter()
-            .map(truth)
-            .collect();
-        Ok(Response::new(CheckAttemptsResponse { attempts }))
-    }
-
-    async fn list_queued(
-        &self,
-        _: Request<ListQueuedRequest>,
-    ) -> Result<Response<ListQueuedResponse>, Status> {
-        Err(Status::unimplemented("executors don't ask this"))
-    }
-
-    async fn list_live(
-        &self,
-        _: Request<ListLiveRequest>,
-    ) -> Result<Response<ListLiveResponse>, Status> {
-        Err(Status::unimplemented("executors don't ask this"))
-    }
-}
-
-#[tonic::async_trait]
-impl Scheduler for World {
-    type WorkStream = ReceiverStream<Result<ToExecutor, Status>>;
-
-    async fn work(
-        &self,
-        request: Request<Streaming<FromExecutor>>,
-    ) -> Result<Response<Self::WorkStream>, Status> {
-        let (say, said) = mpsc::channel(64);
-        let stream = {
-            let mut desk = self.desk();
-            desk.say = Some(say.clone());
-            desk.streams += 1;
-            desk.streams
-        };
-        let (world, mut heard) = (self.clone(), request.into_inner());
-        let weak = say.downgrade();
-        drop(say);
-        tokio::spawn(async move {
-            while let Ok(Some(message)) = heard.message().await {
-                let Some(said) = message.said else { continue };
-                let answer = {
-                    let mut desk = world.desk();
-                    if desk.streams != stream {
-                        return;
-                    }
-                    let answer = match &said {
-                        from_executor::Said::Renew(renew) if desk.answers_renewals => {
-                            let (sent_at_ns, lease_ms) = (renew.sent_at_ns, desk.lease_ms);
-                            Some(Says::Renewed(Renewed {
-                                sent_at_ns,
-                                lease_ms,
-                            }))
-                        }
-                        _ => None,
-                    };
-                    desk.heard.push(said);
-                    answer
-                };
-                if let (Some(says), Some(say)) = (answer, weak.upgrade()) {
-                    let _ = say.send(Ok(ToExecutor { says: Some(says) })).await;
-                }
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(said)))
-    }
-
-    async fn list_executors(
-        &self,
-        _: Request<ListExecutorsRequest>,
-    ) -> Result<Response<ListExecutorsResponse>, Status> {
-        Err(Status::unimplemented("executors don't ask this"))
-    }
-
-    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
-        Err(Status::unimplemented("executors don't ask this"))
-    }
-
-    async fn explain(
-        &self,
-        _: Request<ExplainRequest>,
-    ) -> Result<Response<ExplainResponse>, Status> {
-        Err(Status::unimplemented("executors don't ask this"))
-    }
 }
