@@ -96,10 +96,12 @@ impl Store {
         let requested = news.iter().any(|it| matches!(it, News::Requested(_)));
         let queued_at_ms = if requested { now_ms } else { row.queued_at_ms };
         save_attempts(tx, row, run, &news, now_ms).await?;
-        let changes = record::changes(row, run, queued_at_ms);
-        run::Entity::update(changes)
-            .exec_without_returning(tx)
-            .await?;
+        if !tells_of_steps_only(&news) || row.lost_in_a_row != run.lost_in_a_row.cast_signed() {
+            let changes = record::changes(row, run, queued_at_ms);
+            run::Entity::update(changes)
+                .exec_without_returning(tx)
+                .await?;
+        }
         outbox::announce_all(tx, news::announcements(row, run, &news, now_ms)?, now_ms).await?;
         Ok(())
     }
@@ -131,6 +133,12 @@ impl Store {
         plans.insert(key, plan.clone());
         Ok(plan)
     }
+}
+
+/// Whether the run's own row stays as it is. Its last log entry may wait: it is told exactly when
+/// the attempt finishes, and as far as it is known when the attempt is lost.
+fn tells_of_steps_only(news: &[News]) -> bool {
+    news.iter().all(|item| matches!(item, News::Step(_)))
 }
 
 fn replace_step() -> OnConflict {

@@ -52,23 +52,23 @@ async fn service() -> Service {
     }
 }
 
-fn caller() -> Option<Caller> {
+fn caller() -> Caller {
     let actor = Actor {
         user_id: "u".into(),
         name: "ann".into(),
         token_id: String::new(),
     };
-    Some(Caller {
+    Caller {
         actor: Some(actor),
         account: "default".into(),
         roles: vec![],
-    })
+    }
 }
 
 impl Service {
     async fn define(&mut self, source: &str) -> Pipeline {
         let request = DefineRequest {
-            caller: caller(),
+            caller: Some(caller()),
             source: source.into(),
             ..Default::default()
         };
@@ -77,7 +77,7 @@ impl Service {
 
     async fn start(&mut self, pipeline: &Pipeline, key: &str) -> Result<Run, tonic::Status> {
         let request = StartRunRequest {
-            caller: caller(),
+            caller: Some(caller()),
             pipeline: Some(PipelineRef {
                 text: pipeline.id.clone(),
             }),
@@ -141,7 +141,7 @@ impl Service {
 
     async fn stop(&mut self, pipeline: &Pipeline) -> Vec<Run> {
         let request = StopRunsRequest {
-            caller: caller(),
+            caller: Some(caller()),
             pipeline: Some(PipelineRef {
                 text: pipeline.id.clone(),
             }),
@@ -158,7 +158,7 @@ impl Service {
 
     async fn run(&mut self, pipeline: &Pipeline, run_count: i64) -> Run {
         let request = GetRunRequest {
-            caller: caller(),
+            caller: Some(caller()),
             pipeline: Some(PipelineRef {
                 text: pipeline.name.clone(),
             }),
@@ -289,7 +289,7 @@ async fn a_definition_again_makes_no_version_and_another_of_the_name_is_refused(
     let mut service = service().await;
     assert_eq!(service.define(ONE).await.version, 1);
     let again = DefineRequest {
-        caller: caller(),
+        caller: Some(caller()),
         source: ONE.into(),
         upsert: true,
         ..Default::default()
