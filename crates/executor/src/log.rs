@@ -15,8 +15,10 @@
 
 mod journal;
 mod lines;
+mod logs;
 mod mask;
 mod outlet;
+mod quota;
 mod shipper;
 mod spool;
 mod step;
@@ -25,9 +27,10 @@ mod tests;
 
 pub(crate) use journal::{Journal, Origin};
 pub(crate) use lines::{Line, Lines};
+pub(crate) use logs::Logs;
 pub(crate) use mask::Mask;
 pub(crate) use outlet::Outlet;
-pub(crate) use shipper::{Limits, Logs};
+pub(crate) use quota::Limits;
 pub(crate) use step::StepLog;
 
 /// The longest message of an entry, in bytes.

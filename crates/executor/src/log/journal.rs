@@ -35,7 +35,7 @@ pub(crate) struct Journal {
     /// What the attempt's entries may weigh until they are shipped.
     pub(super) memory: Arc<Semaphore>,
     pub(super) logs: Arc<Logs>,
-    pub(super) quota: Arc<super::shipper::Quota>,
+    pub(super) quota: Arc<super::quota::Quota>,
     mask: Mutex<(Vec<Vec<u8>>, Arc<Mask>)>,
     pending: Mutex<Pending>,
 }

@@ -6,20 +6,17 @@
 //!
 //! **Invariant:** the queue is never overtaken, so entries of an attempt are published in order.
 
-use std::collections::{HashMap, VecDeque};
-use std::io;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use contracts::message::ActivityBatch;
 use futures::future::BoxFuture;
 use outbox::Post;
-use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
-use super::journal::{Hold, Journal};
+use super::journal::Hold;
+use super::logs::Logs;
 use super::outlet::{Outcome, Outlet};
 use super::spool::{Oldest, Spool};
 
@@ -31,146 +28,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 const FLIGHT_POSTS: usize = 64;
 /// The same in bytes, from the spool.
 const FLIGHT_BYTES: u64 = 1 << 20;
-/// Runs whose quotas are kept although they log nothing now.
-const KEPT_QUOTAS: usize = 4096;
-
-/// What logging may take, in bytes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// Entries in memory, of all attempts.
-    pub(crate) executor: usize,
-    /// Entries in memory, of one attempt.
-    pub(crate) attempt: usize,
-    /// Output of one run.
-    pub(crate) run: u64,
-    /// Entries on disk.
-    pub(crate) spool: u64,
-}
-
-/// The logs of an executor, as those see them who write.
-#[derive(Debug)]
-pub(crate) struct Logs {
-    pub(super) limits: Limits,
-    pub(super) memory: Arc<Semaphore>,
-    listed: Mutex<Vec<Arc<Journal>>>,
-    bell: Notify,
-    is_full: watch::Sender<bool>,
-    closes_at: watch::Sender<Option<Instant>>,
-    quotas: Mutex<HashMap<String, Arc<Quota>>>,
-}
-
-/// What a run may still log here.
-#[derive(Debug)]
-pub(crate) struct Quota {
-    total: u64,
-    left: AtomicU64,
-    is_used_up: AtomicBool,
-    is_said: AtomicBool,
-}
-
-impl Quota {
-    fn of(total: u64) -> Self {
-        let (is_used_up, is_said) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self {
-            total,
-            left: AtomicU64::new(total),
-            is_used_up,
-            is_said,
-        }
-    }
-
-    /// Takes this much, unless it was too much once.
-    pub(super) fn take(&self, bytes: usize) -> bool {
-        let less = |left: u64| left.checked_sub(bytes as u64);
-        let taken = !self.is_used_up.load(Ordering::Relaxed)
-            && self
-                .left
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-                .is_ok();
-        if !taken {
-            self.is_used_up.store(true, Ordering::Relaxed);
-        }
-        taken
-    }
-
-    /// What there is to say once it is used up, once.
-    pub(super) fn used_up(&self) -> Option<String> {
-        let is_said = self.is_said.swap(true, Ordering::Relaxed);
-        (!is_said).then(|| {
-            format!(
-                "the run's output is not logged from here on: its {} bytes of log are used up",
-                self.total
-            )
-        })
-    }
-}
-
-impl Logs {
-    /// Opens the logs, with what an earlier start left in `folder`.
-    pub(crate) fn open(
-        folder: &Path,
-        limits: Limits,
-        outlet: Outlet,
-    ) -> io::Result<(Arc<Self>, Shipper)> {
-        let logs = Arc::new(Self {
-            limits,
-            memory: Arc::new(Semaphore::new(limits.executor)),
-            listed: Mutex::default(),
-            bell: Notify::new(),
-            is_full: watch::Sender::new(false),
-            closes_at: watch::Sender::new(None),
-            quotas: Mutex::default(),
-        });
-        let spool = Spool::open(folder, limits.spool)?;
-        Ok((logs.clone(), Shipper::new(logs, outlet, spool)))
-    }
-
-    /// Ships what there is, keeps on disk what can't be shipped in time, and ends the shipper.
-    pub(crate) fn close(&self, limit: Duration) {
-        self.closes_at.send_replace(Some(Instant::now() + limit));
-        self.ring();
-    }
-
-    /// Forgets what a run has logged, when it can log no more.
-    pub(crate) fn forget(&self, run_id: &str) {
-        self.quotas
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(run_id);
-    }
-
-    pub(super) fn quota(&self, run_id: &str) -> Arc<Quota> {
-        let mut quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
-        if quotas.len() >= KEPT_QUOTAS {
-            quotas.retain(|_, quota| Arc::strong_count(quota) > 1);
-        }
-        let quota = quotas.entry(run_id.to_owned());
-        quota
-            .or_insert_with(|| Arc::new(Quota::of(self.limits.run)))
-            .clone()
-    }
-
-    pub(super) fn list(&self, journal: Arc<Journal>) {
-        self.listed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(journal);
-    }
-
-    pub(super) fn ring(&self) {
-        self.bell.notify_one();
-    }
-
-    /// Whether neither bus nor spool take any more.
-    pub(super) fn is_full(&self) -> bool {
-        *self.is_full.borrow()
-    }
-
-    /// Waits until neither bus nor spool take any more.
-    pub(super) async fn full(&self) {
-        let _ = self.is_full.subscribe().wait_for(|is_full| *is_full).await;
-    }
-}
 
 /// Carries entries to the bus. One an executor.
 pub(crate) struct Shipper {
@@ -207,7 +64,7 @@ enum Cargo {
 }
 
 impl Shipper {
-    fn new(logs: Arc<Logs>, outlet: Outlet, spool: Spool) -> Self {
+    pub(super) fn new(logs: Arc<Logs>, outlet: Outlet, spool: Spool) -> Self {
         Self {
             logs,
             outlet,
@@ -364,7 +221,12 @@ impl Shipper {
 
     fn arrived(&mut self, cargo: Cargo, refused: Vec<Option<String>>) {
         match cargo {
-            Cargo::Spool(oldest) => self.spool.published(&oldest),
+            Cargo::Spool(oldest) => {
+                self.spool.published(&oldest);
+                for why in refused.into_iter().flatten() {
+                    tracing::error!("the bus refuses log entries of the spool: {why}");
+                }
+            }
             Cargo::Head(count) => {
                 let parcels: Vec<_> = self.head.drain(..count).collect();
                 for (parcel, why) in parcels.into_iter().zip(refused).rev() {
