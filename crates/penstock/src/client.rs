@@ -12,6 +12,7 @@ mod connection;
 mod error;
 mod follow;
 mod http;
+mod path;
 mod problem;
 mod screen;
 mod sse;

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::Error;
-use super::http::{Http, path, query};
+use super::http::Http;
+use super::path::{path, query};
 
 /// The largest page of a list.
 const PAGE: usize = 1000;

@@ -156,6 +156,6 @@ mod tests {
         };
         let (seen, entries) = tokio::join!(server, follow);
         assert_eq!(entries, [Some(1), Some(2)]);
-        assert_eq!(seen.map(|it| it.unwrap_or_default()), ["", "1", "1"]);
+        assert_eq!(seen.map(Option::unwrap_or_default), ["", "1", "1"]);
     }
 }

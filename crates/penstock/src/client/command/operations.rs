@@ -11,7 +11,8 @@ use super::Desk;
 use crate::client::api;
 use crate::client::args::{Nothing, SecretName};
 use crate::client::error::Error;
-use crate::client::http::{Body, path};
+use crate::client::http::Body;
+use crate::client::path::path;
 use crate::client::table::{Cell, Table};
 use crate::client::time;
 
