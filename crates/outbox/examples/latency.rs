@@ -42,86 +42,19 @@ impl Hear for Report {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let url = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "embedded:target/latency".into());
-    let folder = tempfile::tempdir()?;
-    let (ready, tasks, bell) = (Readiness::new(), Tasks::new(), Bell::new());
-    let store = format!("sqlite://{}", folder.path().display());
-    let database = Database::open::<Migrator>(&store, "latency", &ready).await?;
-    let before = resident_kib();
-    let began = Instant::now();
-    let properties = std::env::args()
-        .skip(2)
-        .filter_map(|arg| {
-            arg.split_once('=')
-                .map(|(name, value)| (name.into(), value.into()))
-        })
-        .collect();
-    let config = Config {
-        url,
-        properties,
-        ..Config::default()
-    };
-    let bus = Bus::open(&config, &ready, &tasks).await?;
-    println!("open {:?}", began.elapsed());
-    outbox::relay(&database, &bus, &bell, &tasks, "latency");
-
-    let run: String = RunId::made_at(clock::now_ms()).into();
-    let group: &'static str = Box::leak(format!("latency-{run}").into_boxed_str());
-    let (told, mut heard) = mpsc::unbounded_channel();
-    let consumer = Consumer {
-        group,
-        topics: &[Topic::Commands],
-        inbox: true,
-        batch: 64,
-        tuning: Tuning::Prompt,
-    };
-    outbox::consume(consumer, &database, &bus, Arc::new(Report(told)), &tasks);
-    let mut broadcast = bus.broadcast(&[Topic::Commands]).await?;
-    let mut next = async || loop {
-        match heard.recv().await {
-            Some((key, at)) if key == run => return at,
-            Some(_) => {}
-            None => return Instant::now(),
-        }
-    };
-
+    let mut bench = Bench::start().await?;
     let (mut published, mut delivered, mut announced) = (Vec::new(), Vec::new(), Vec::new());
     for count in 0..ROUNDS {
-        let message = RunRequested {
-            run_id: run.clone(),
-            run_count: count,
-            ..Default::default()
-        };
-        let now = clock::now_ms();
-        let post = Post::of(&message, MessageId::made_at(now), now)?;
-        let began = Instant::now();
-        bus.publish(vec![post]).await?;
-        if count == 0 {
-            println!("first publish {:?}", began.elapsed());
-        }
-        published.push(began.elapsed());
-        delivered.push(next().await - began);
-        broadcast.next().await?;
-
-        let began = Instant::now();
-        let tx = database.begin().await?;
-        outbox::announce(&tx, &message, now).await?;
-        tx.commit().await?;
-        bell.ring();
-        let committed = began.elapsed();
-        announced.push((next().await - began).saturating_sub(committed));
-        broadcast.next().await?;
+        let (durable, heard) = bench.publish(count).await?;
+        published.push(durable);
+        delivered.push(heard);
+        announced.push(bench.announce(count).await?);
     }
     summary("publish is durable", published);
     summary("publish → heard", delivered);
     summary("committed → heard", announced);
-    println!("published in batches of 500: {} a second", throughput(&bus, &run).await?);
-    println!(
-        "resident memory: {} KiB more than without the bus",
-        resident_kib() - before
-    );
+    let resident = resident_kib() - bench.resident_before_kib;
+    println!("resident memory: {resident} KiB more than without the bus");
     let (cpu, idle) = (cpu_ticks(), Duration::from_secs(10));
     tokio::time::sleep(idle).await;
     println!(
@@ -129,26 +62,126 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         10 * (cpu_ticks() - cpu),
         resident_kib()
     );
-    tasks.drain();
-    tasks.ended().await;
+    println!(
+        "published in batches of 500: {} a second",
+        bench.throughput().await?
+    );
+    bench.tasks.drain();
+    bench.tasks.ended().await;
     Ok(())
 }
 
-async fn throughput(bus: &Bus, run: &str) -> Result<u128, Box<dyn std::error::Error>> {
-    let began = Instant::now();
-    let mut posts = Vec::new();
-    for count in 0..10_000 {
-        let message = RunRequested {
-            run_id: run.into(),
+/// A service of its own, beside the bus.
+struct Bench {
+    bus: Bus,
+    database: Database,
+    bell: Bell,
+    tasks: Tasks,
+    run: String,
+    heard: mpsc::UnboundedReceiver<(String, Instant)>,
+    resident_before_kib: i64,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn start() -> Result<Self, Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let (ready, tasks, bell) = (Readiness::new(), Tasks::new(), Bell::new());
+        let store = format!("sqlite://{}", folder.path().display());
+        let database = Database::open::<Migrator>(&store, "latency", &ready).await?;
+        let resident_before_kib = resident_kib();
+        let began = Instant::now();
+        let bus = Bus::open(&config(), &ready, &tasks).await?;
+        println!("open {:?}", began.elapsed());
+        outbox::relay(&database, &bus, &bell, &tasks, "latency");
+        let run: String = RunId::made_at(clock::now_ms()).into();
+        let consumer = Consumer {
+            group: Box::leak(format!("latency-{run}").into_boxed_str()),
+            topics: &[Topic::Commands],
+            inbox: true,
+            batch: 64,
+            tuning: Tuning::Prompt,
+        };
+        let (told, heard) = mpsc::unbounded_channel();
+        outbox::consume(consumer, &database, &bus, Arc::new(Report(told)), &tasks);
+        Ok(Self {
+            bus,
+            database,
+            bell,
+            tasks,
+            run,
+            heard,
+            resident_before_kib,
+            _folder: folder,
+        })
+    }
+
+    fn message(&self, count: i64) -> RunRequested {
+        RunRequested {
+            run_id: self.run.clone(),
             run_count: count,
             ..Default::default()
-        };
-        posts.push(Post::of(&message, MessageId::made_at(count), count)?);
+        }
     }
-    for posts in posts.chunks(500) {
-        bus.publish(posts.to_vec()).await?;
+
+    /// When the next of our messages was heard.
+    async fn next(&mut self) -> Result<Instant, &'static str> {
+        loop {
+            let (run, at) = self.heard.recv().await.ok_or("the consumer ended")?;
+            if run == self.run {
+                return Ok(at);
+            }
+        }
     }
-    Ok(10_000_000 / began.elapsed().as_millis().max(1))
+
+    async fn publish(
+        &mut self,
+        count: i64,
+    ) -> Result<(Duration, Duration), Box<dyn std::error::Error>> {
+        let now = clock::now_ms();
+        let post = Post::of(&self.message(count), MessageId::made_at(now), now)?;
+        let began = Instant::now();
+        self.bus.publish(vec![post]).await?;
+        let durable = began.elapsed();
+        if count == 0 {
+            println!("first publish {durable:?}");
+        }
+        Ok((durable, self.next().await? - began))
+    }
+
+    async fn announce(&mut self, count: i64) -> Result<Duration, Box<dyn std::error::Error>> {
+        let tx = self.database.begin().await?;
+        outbox::announce(&tx, &self.message(count), clock::now_ms()).await?;
+        tx.commit().await?;
+        let committed = Instant::now();
+        self.bell.ring();
+        Ok(self.next().await?.saturating_duration_since(committed))
+    }
+
+    async fn throughput(&self) -> Result<u128, Box<dyn std::error::Error>> {
+        let began = Instant::now();
+        let posts: Result<Vec<_>, _> = (0..10_000)
+            .map(|count| Post::of(&self.message(count), MessageId::made_at(count), count))
+            .collect();
+        for posts in posts?.chunks(500) {
+            self.bus.publish(posts.to_vec()).await?;
+        }
+        Ok(10_000_000 / began.elapsed().as_millis().max(1))
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config {
+        url: "embedded:target/latency".into(),
+        ..Config::default()
+    };
+    for argument in std::env::args().skip(1) {
+        match argument.split_once('=') {
+            Some((name, value)) => drop(config.properties.insert(name.into(), value.into())),
+            None => config.url = argument,
+        }
+    }
+    config
 }
 
 fn summary(what: &str, mut all: Vec<Duration>) {

@@ -129,7 +129,7 @@ impl Bus {
         Ok(Reader(match &self.kind {
             Kind::Embedded(log) => ReaderKind::Embedded(log.read(group, topics)),
             #[cfg(feature = "kafka")]
-            Kind::Kafka(broker) => ReaderKind::Kafka(broker.read(group, topics, tuning)?),
+            Kind::Kafka(broker) => ReaderKind::Kafka(broker.read(group, topics, tuning).await?),
         }))
     }
 

@@ -32,9 +32,9 @@ const PANICS: u32 = 5;
 /// Bytes of an error that a dead letter tells.
 const ERROR_BYTES: usize = 2048;
 /// How often old rows of the inbox are deleted.
-const PRUNE_PERIOD: Duration = Duration::from_secs(600);
+const PRUNE_PERIOD: Duration = Duration::from_mins(10);
 /// How much longer the inbox knows a message than the bus keeps it.
-const INBOX_LONGER: Duration = Duration::from_secs(24 * 3600);
+const INBOX_LONGER: Duration = Duration::from_hours(24);
 
 /// What a service does on hearing messages.
 pub trait Hear: Send + Sync + 'static {
@@ -248,6 +248,7 @@ impl<H: Hear> Listener<H> {
         }
         self.hear.hear(&tx, new).await?;
         tx.commit().await?;
+        runtime::fault_point::pass("message.taken");
         self.hear.heard(new);
         Ok(())
     }

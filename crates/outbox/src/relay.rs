@@ -22,9 +22,9 @@ const PERIOD: Duration = Duration::from_millis(500);
 /// The first pause of a relay that finds another one at work.
 const TURN_PAUSE: Duration = Duration::from_millis(5);
 /// How long a refused message is kept for operators.
-const REFUSED_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+const REFUSED_KEPT: Duration = Duration::from_hours(90 * 24);
 /// How often old refused messages are deleted.
-const PRUNE_PERIOD: Duration = Duration::from_secs(3600);
+const PRUNE_PERIOD: Duration = Duration::from_hours(1);
 /// Refused messages deleted a transaction.
 const PRUNED_AT_ONCE: u32 = 500;
 
@@ -65,26 +65,39 @@ struct Relay {
 }
 
 impl Relay {
-    /// Publishes the oldest announcements. On `PostgreSQL` other processes may have a relay too:
-    /// the one that holds the row of `relay` has the turn. On `SQLite` there is no other, so the
-    /// writer is left alone meanwhile.
+    /// Publishes the oldest announcements.
+    ///
+    /// On `PostgreSQL` other processes may have a relay too: the one that holds the row of `relay`
+    /// has the turn. On `SQLite` there is no other, and the writer is left alone meanwhile.
     async fn round(&self) -> Result<Progress, Failed> {
         if self.database.backend() != DatabaseBackend::Postgres {
             let batch = self.batch(self.database.reader()).await?;
-            let sent = self.publish(&batch).await?;
-            if !batch.is_empty() {
-                self.settle(self.database.begin().await?, &batch, sent)
-                    .await?;
+            if batch.is_empty() {
+                return Ok(Progress::Idle);
             }
-            return Ok(progress(&batch));
+            let sent = self.publish(&batch).await?;
+            self.settle(self.database.begin().await?, &batch, sent)
+                .await?;
+            return Ok(Progress::More);
+        }
+        if self.is_empty().await? {
+            self.report_oldest(&[]);
+            return Ok(Progress::Idle);
         }
         let tx = self.turn().await?;
         let batch = self.batch(&*tx).await?;
-        let sent = self.publish(&batch).await?;
         if !batch.is_empty() {
+            let sent = self.publish(&batch).await?;
             self.settle(tx, &batch, sent).await?;
         }
-        Ok(progress(&batch))
+        Ok(Progress::More)
+    }
+
+    /// A look without a lock, which would write.
+    async fn is_empty(&self) -> Result<bool, DbErr> {
+        let db = self.database.reader();
+        let any = sql::statement(db, "SELECT 1 FROM outbox LIMIT 1", Vec::new());
+        Ok(db.query_one_raw(any).await?.is_none())
     }
 
     /// Waits until no other relay is at work.
@@ -113,13 +126,17 @@ impl Relay {
             .query_all_raw(sql::statement(db, select, vec![BATCH.into()]))
             .await?;
         let batch: Vec<Row> = rows.iter().map(Row::of).collect::<Result<_, _>>()?;
+        self.report_oldest(&batch);
+        Ok(batch)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "an age in milliseconds")]
+    fn report_oldest(&self, batch: &[Row]) {
         let oldest_ms = batch
             .first()
-            .map(|row| (clock::now_ms() - row.time_ms).max(0));
-        #[allow(clippy::cast_precision_loss, reason = "an age in milliseconds")]
+            .map_or(0, |row| (clock::now_ms() - row.time_ms).max(0));
         metrics::gauge!("penstock_outbox_oldest_seconds", "service" => self.service)
-            .set(oldest_ms.unwrap_or(0) as f64 / 1000.0);
-        Ok(batch)
+            .set(oldest_ms as f64 / 1000.0);
     }
 
     async fn publish(&self, batch: &[Row]) -> Result<Vec<Result<(), Refused>>, bus::Error> {
@@ -144,6 +161,7 @@ impl Relay {
         batch: &[Row],
         sent: Vec<Result<(), Refused>>,
     ) -> Result<(), DbErr> {
+        runtime::fault_point::pass("outbox.published");
         for (row, outcome) in batch.iter().zip(sent) {
             if let Err(refused) = outcome {
                 self.set_aside(&tx, row, &refused).await?;
@@ -190,15 +208,6 @@ impl Relay {
             .rows_affected();
         tx.commit().await?;
         Ok(sql::progress(deleted, PRUNED_AT_ONCE))
-    }
-}
-
-/// An empty batch is the only sign that nothing is left: others commit while we publish.
-fn progress(batch: &[Row]) -> Progress {
-    if batch.is_empty() {
-        Progress::Idle
-    } else {
-        Progress::More
     }
 }
 

@@ -1,9 +1,14 @@
 //! One body of tests for every bus: embedded, Kafka's mock and, with `TEST_KAFKA` set, a real Kafka.
+//! With `TEST_POSTGRES` set, the outbox and the inbox on `PostgreSQL` too.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod suite {
     pub(crate) mod bus;
     pub(crate) mod effects;
     pub(crate) mod faults;
+    #[cfg(feature = "kafka")]
+    pub(crate) mod outages;
     pub(crate) mod place;
 }
 
@@ -16,6 +21,15 @@ macro_rules! stories {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $story() {
                 crate::suite::$file::$story(&crate::Place::embedded()).await;
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                if let Some(place) = crate::Place::postgres() {
+                    crate::suite::$file::$story(&place).await;
+                }
             })*
         }
 
@@ -53,4 +67,11 @@ stories! {
     faults::a_message_at_fault_goes_to_dead_letters_and_the_rest_goes_on;
     faults::a_consumer_waits_while_its_store_is_away;
     faults::a_panic_costs_one_message_at_most;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn relays_of_one_store_take_turns() {
+    if let Some(place) = Place::postgres() {
+        Box::pin(suite::effects::relays_of_one_store_take_turns(&place)).await;
+    }
 }

@@ -139,24 +139,47 @@ pub(crate) async fn what_is_rolled_back_is_never_told(place: &Place) {
 }
 
 pub(crate) async fn announcements_of_a_key_are_told_in_their_order(place: &Place) {
-    const EACH: i64 = 40;
-    let process = Arc::new(place.process().await);
+    let process = place.process().await;
+    orderly(std::slice::from_ref(&process)).await;
+    process.end().await;
+}
+
+pub(crate) async fn relays_of_one_store_take_turns(place: &Place) {
+    let first = place.process().await;
+    let mut processes = Vec::new();
+    for _ in 0..2 {
+        processes.push(
+            place
+                .process_on(first.bus.clone(), first.tasks.clone())
+                .await,
+        );
+    }
+    processes.push(first);
+    orderly(&processes).await;
+    processes.remove(0).end().await;
+}
+
+/// Announces about two runs from all sides at once, and looks that all is told in order.
+async fn orderly(processes: &[Process]) {
+    const ANNOUNCERS: usize = 8;
+    const EACH: usize = 10;
     let (one, other) = (run_id(), run_id());
     let notes = Notes::about(&[&one, &other]);
+    let last = &processes[processes.len() - 1];
     outbox::consume(
         consumer(group()),
-        &process.database,
-        &process.bus,
+        &last.database,
+        &last.bus,
         notes.clone(),
-        &process.tasks,
+        &last.tasks,
     );
     // What a run's announcers take turns by, as they do by the lock on its row.
-    let counters = [&one, &other].map(|run| (run.clone(), Arc::new(tokio::sync::Mutex::new(0))));
-    let announcers = (0..8).map(|_| {
-        let (process, counters) = (process.clone(), counters.clone());
+    let counters = [&one, &other].map(|run| (run.clone(), tokio::sync::Mutex::new(0)));
+    let announcers = (0..ANNOUNCERS).map(|announcer| {
+        let (process, counters) = (&processes[announcer % processes.len()], &counters);
         async move {
-            for _ in 0..EACH / 8 {
-                for (run, counter) in &counters {
+            for _ in 0..EACH {
+                for (run, counter) in counters {
                     let mut count = counter.lock().await;
                     let tx = process.database.begin().await.unwrap();
                     let both = [*count, *count + 1]
@@ -173,17 +196,12 @@ pub(crate) async fn announcements_of_a_key_are_told_in_their_order(place: &Place
     });
     futures::future::join_all(announcers).await;
     for run in [&one, &other] {
-        let noted = noted(
-            &process,
-            &notes.noted,
-            run,
-            usize::try_from(2 * EACH).unwrap(),
-        )
-        .await;
-        assert_eq!(noted, (0..2 * EACH).collect::<Vec<i64>>());
+        let noted = noted(last, &notes.noted, run, 2 * ANNOUNCERS * EACH).await;
+        assert_eq!(
+            noted,
+            (0..).take(2 * ANNOUNCERS * EACH).collect::<Vec<i64>>()
+        );
     }
-    process.tasks.drain();
-    within(process.tasks.ended()).await;
 }
 
 pub(crate) async fn a_consumer_goes_on_where_it_ended(place: &Place) {

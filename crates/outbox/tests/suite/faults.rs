@@ -17,12 +17,12 @@ const AT_FAULT: i64 = 3;
 /// Notes what it hears, but for what it finds at fault.
 struct Strict {
     notes: Arc<Notes>,
-    fault: fn(u32) -> Deaf,
+    fault: fn(u32) -> Result<(), Deaf>,
     tries: AtomicU32,
 }
 
 impl Strict {
-    fn about(run: &str, fault: fn(u32) -> Deaf) -> Arc<Self> {
+    fn about(run: &str, fault: fn(u32) -> Result<(), Deaf>) -> Arc<Self> {
         Arc::new(Self {
             notes: Notes::about(&[run]),
             fault,
@@ -43,10 +43,7 @@ impl Hear for Strict {
         for message in messages {
             self.notes.note(tx, message).await?;
             if self.is_at_fault(message) {
-                match (self.fault)(self.tries.fetch_add(1, Ordering::SeqCst)) {
-                    Deaf::AtFault(why) if why.is_empty() => {}
-                    fault => return Err(fault),
-                }
+                (self.fault)(self.tries.fetch_add(1, Ordering::SeqCst))?;
             }
         }
         Ok(())
@@ -57,11 +54,6 @@ impl Hear for Strict {
     }
 }
 
-/// Nothing is wrong.
-fn fine() -> Deaf {
-    Deaf::AtFault(String::new())
-}
-
 pub(crate) async fn a_message_at_fault_goes_to_dead_letters_and_the_rest_goes_on(place: &Place) {
     let process = place.process().await;
     let (group, run) = (group(), run_id());
@@ -69,7 +61,7 @@ pub(crate) async fn a_message_at_fault_goes_to_dead_letters_and_the_rest_goes_on
     posts[4].payload = "{\"runCount\": []}".into();
     posts[1].id = String::new();
     process.publish(posts.clone()).await;
-    let strict = Strict::about(&run, |_| Deaf::AtFault("three is one too many".into()));
+    let strict = Strict::about(&run, |_| Err(Deaf::AtFault("three is one too many".into())));
     let (database, bus, tasks) = (&process.database, &process.bus, &process.tasks);
     outbox::consume(consumer(group), database, bus, strict.clone(), tasks);
     assert_eq!(
@@ -110,9 +102,9 @@ pub(crate) async fn a_consumer_waits_while_its_store_is_away(place: &Place) {
     let run = run_id();
     let strict = Strict::about(&run, |tried| {
         if tried < 4 {
-            Deaf::Away("the disk is out for lunch".into())
+            Err(Deaf::Away("the disk is out for lunch".into()))
         } else {
-            fine()
+            Ok(())
         }
     });
     let (database, bus, tasks) = (&process.database, &process.bus, &process.tasks);
@@ -133,7 +125,7 @@ pub(crate) async fn a_panic_costs_one_message_at_most(place: &Place) {
     let (once, always) = (run_id(), run_id());
     let recovers = Strict::about(
         &once,
-        |tried| if tried == 0 { panic!("once") } else { fine() },
+        |tried| if tried == 0 { panic!("once") } else { Ok(()) },
     );
     let (database, bus, tasks) = (&process.database, &process.bus, &process.tasks);
     outbox::consume(consumer(group()), database, bus, recovers.clone(), tasks);

@@ -10,30 +10,36 @@ use runtime::{Bell, Database, Readiness, Tasks, clock};
 use sea_orm::{ConnectionTrait as _, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
+#[cfg(feature = "kafka")]
+pub(crate) type Mock =
+    rdkafka::mocking::MockCluster<'static, rdkafka::producer::DefaultProducerContext>;
+
 /// How long anything may take here.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
 pub(crate) struct Place {
     pub(crate) config: Config,
-    folder: tempfile::TempDir,
+    /// The store's URL, and the name of the service that owns it.
+    store: (String, &'static str),
+    _folder: tempfile::TempDir,
     #[cfg(feature = "kafka")]
-    _mock:
-        Option<rdkafka::mocking::MockCluster<'static, rdkafka::producer::DefaultProducerContext>>,
+    mock: Option<Mock>,
 }
 
 impl Place {
     pub(crate) fn embedded() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("embedded:{}", folder.path().join("bus").display());
-        Self {
-            config: Config {
-                url,
-                ..Config::default()
-            },
-            folder,
-            #[cfg(feature = "kafka")]
-            _mock: None,
-        }
+        Self::on(url, folder)
+    }
+
+    /// The embedded bus, beside a store in the database of `TEST_POSTGRES`.
+    pub(crate) fn postgres() -> Option<Self> {
+        let url = runtime::config::variable("TEST_POSTGRES")?;
+        Some(Self {
+            store: (url, group()),
+            ..Self::embedded()
+        })
     }
 
     /// The broker of `TEST_KAFKA`, for instance `127.0.0.1:9092`.
@@ -41,34 +47,45 @@ impl Place {
     pub(crate) fn kafka() -> Option<Self> {
         let broker = runtime::config::variable("TEST_KAFKA")?;
         let url = format!("kafka://{}", broker.trim_start_matches("kafka://"));
-        let folder = tempfile::tempdir().unwrap();
-        Some(Self {
-            config: Config {
-                url,
-                ..Config::default()
-            },
-            folder,
-            _mock: None,
-        })
+        Some(Self::on(url, tempfile::tempdir().unwrap()))
     }
 
     #[cfg(feature = "kafka")]
     pub(crate) fn mock() -> Self {
         use outbox::bus::Topic;
-        let mock = rdkafka::mocking::MockCluster::new(1).unwrap();
+        let mock = Mock::new(1).unwrap();
         for topic in Topic::ALL {
             mock.create_topic(topic.name(), 2, 1).unwrap();
         }
-        let config = Config {
-            url: format!("kafka://{}", mock.bootstrap_servers()),
-            // The mock holds an empty fetch for as long as it is told.
-            properties: [("fetch.wait.max.ms".into(), "1".into())].into(),
-            ..Config::default()
-        };
+        let url = format!("kafka://{}", mock.bootstrap_servers());
+        let mut place = Self::on(url, tempfile::tempdir().unwrap());
+        // The mock holds an empty fetch for as long as it is told.
+        place
+            .config
+            .properties
+            .insert("fetch.wait.max.ms".into(), "1".into());
+        place.mock = Some(mock);
+        place
+    }
+
+    #[cfg(feature = "kafka")]
+    pub(crate) fn mock_cluster(&self) -> &Mock {
+        self.mock.as_ref().unwrap()
+    }
+
+    fn on(url: String, folder: tempfile::TempDir) -> Self {
         Self {
-            config,
-            folder: tempfile::tempdir().unwrap(),
-            _mock: Some(mock),
+            config: Config {
+                url,
+                ..Config::default()
+            },
+            store: (
+                format!("sqlite://{}", folder.path().join("store").display()),
+                "notes",
+            ),
+            _folder: folder,
+            #[cfg(feature = "kafka")]
+            mock: None,
         }
     }
 
@@ -79,8 +96,14 @@ impl Place {
             .await
             .unwrap();
         assert_eq!(ready.report(), [].into());
-        let url = format!("sqlite://{}", self.folder.path().join("store").display());
-        let database = Database::open::<Migrator>(&url, "notes", &ready)
+        self.process_on(bus, tasks).await
+    }
+
+    /// A process on a bus that others may share.
+    pub(crate) async fn process_on(&self, bus: Bus, tasks: Tasks) -> Process {
+        let (url, service) = &self.store;
+        let ready = Readiness::new();
+        let database = within(Database::open::<Migrator>(url, service, &ready))
             .await
             .unwrap();
         let bell = Bell::new();
@@ -154,12 +177,13 @@ impl sea_orm_migration::MigrationName for Notes {
 #[async_trait::async_trait]
 impl MigrationTrait for Notes {
     async fn up(&self, manager: &sea_orm_migration::SchemaManager) -> Result<(), sea_orm::DbErr> {
-        let table = "CREATE TABLE note (id integer PRIMARY KEY, run text, count bigint)";
-        manager
-            .get_connection()
-            .execute_unprepared(table)
-            .await
-            .map(drop)
+        let db = manager.get_connection();
+        let id = match db.get_database_backend() {
+            sea_orm::DatabaseBackend::Postgres => "bigint GENERATED ALWAYS AS IDENTITY",
+            _ => "integer",
+        };
+        let table = format!("CREATE TABLE note (id {id} PRIMARY KEY, run text, count bigint)");
+        db.execute_unprepared(&table).await.map(drop)
     }
 }
 
