@@ -21,13 +21,18 @@ pub fn run() -> anyhow::Result<bool> {
 fn measure(steps: &mut Steps) {
     let services = Services::of_the_tests();
     let mut urls = None;
-    steps.deed("services up", || services.up().map(|answered| urls = Some(answered)));
+    steps.deed("services up", || {
+        services.up().map(|answered| urls = Some(answered))
+    });
     let mut bench = crate::cargo("bench");
-    bench
-        .args(["--package", "tests", "--bench", "bench"])
-        .env("TEST_PROGRAM", crate::root().join("target/release/penstock"));
+    bench.args(["--package", "tests", "--bench", "bench"]).env(
+        "TEST_PROGRAM",
+        crate::root().join("target/release/penstock"),
+    );
     if let Some(urls) = urls {
-        bench.env("TEST_POSTGRES", urls.postgres).env("TEST_KAFKA", urls.kafka);
+        bench
+            .env("TEST_POSTGRES", urls.postgres)
+            .env("TEST_KAFKA", urls.kafka);
     }
     steps.command("bench", &mut bench);
     steps.deed("services down", || services.down());

@@ -1,0 +1,49 @@
+//! Measures Penstock as its users would meet it, and prints a table. `cargo xtask bench` runs it.
+//!
+//! Every figure is taken from outside: over HTTP, from the first instruction of a step's own
+//! process (this program, started again as `stamp`), or from the process table. Nothing is asserted.
+
+#![allow(clippy::print_stdout, reason = "the table is the result")]
+
+mod load;
+mod measure;
+mod stamp;
+mod table;
+
+use harness::{Settings, Shape, World};
+use table::Table;
+
+#[allow(clippy::disallowed_methods, reason = "a program of the tests' own")]
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    if let Some(at) = args.iter().position(|it| it == "stamp") {
+        stamp::send(&args[at + 1]);
+        return;
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    runtime.block_on(async {
+        for shape in [Shape::Embedded, Shape::Spread] {
+            if shape.is_possible() {
+                bench(shape).await;
+            }
+        }
+    });
+}
+
+async fn bench(shape: Shape) {
+    let mut table = Table::new(shape.name());
+    let started = std::time::Instant::now();
+    let world = World::start(Settings::of(shape).lease("30s").slots(16)).await;
+    table.row("start until ready", measure::millis(started.elapsed()));
+    measure::memory(&world, &mut table);
+    let stamps = stamp::Stamps::listen().await;
+    measure::latency(&world, &stamps, &mut table).await;
+    measure::step_to_step(&world, &stamps, &mut table).await;
+    measure::forty_steps(&world, &mut table).await;
+    measure::stop(&world, &stamps, &mut table).await;
+    load::log_lines(&world, &mut table).await;
+    load::sustained(&world, &mut table).await;
+    load::drain(&world, &mut table).await;
+    table.print();
+    world.end().await;
+}
