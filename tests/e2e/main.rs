@@ -1,0 +1,35 @@
+//! The stories of a user, from end to end: the same bodies in every world.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test, which clippy can't see without its harness"
+)]
+
+mod bad_input;
+mod commands;
+mod ends;
+mod logs;
+mod operated;
+mod opsera;
+mod queue;
+mod restarts;
+mod secrets;
+mod stop;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let parts = [
+        ends::stories(),
+        stop::stories(),
+        queue::stories(),
+        logs::stories(),
+        secrets::stories(),
+        opsera::stories(),
+        commands::stories(),
+        bad_input::stories(),
+        operated::stories(),
+        restarts::stories(),
+    ];
+    harness::run_suite(&parts.concat())
+}

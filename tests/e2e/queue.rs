@@ -1,0 +1,382 @@
+//! Runs that wait for one another, counts, keys, versions and resets.
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+use harness::api::{assert_end, is_ended};
+use harness::eventually::LONG_PATIENCE;
+use harness::{Story, World, eventually, eventually_within, shared};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::ends::ENDLESS;
+
+pub(crate) fn stories() -> Vec<Story> {
+    shared![
+        runs_queue_behind_each_other,
+        a_hundred_requests_at_once_are_a_hundred_runs_one_at_a_time,
+        a_pipeline_runs_as_many_at_a_time_as_it_says,
+        a_key_starts_one_run,
+        a_key_of_another_request_is_refused,
+        the_plan_of_a_running_run_does_not_change,
+        a_reset_needs_a_pipeline_at_rest,
+        a_forced_reset_stops_the_run,
+        a_pipeline_with_unfinished_runs_is_not_deleted,
+        a_deleted_pipeline_is_gone_and_its_name_is_free,
+        runs_are_listed_newest_first_page_by_page,
+        pipelines_are_listed_page_by_page,
+        a_waiting_run_says_why,
+    ]
+}
+
+async fn runs_queue_behind_each_other(world: &World) {
+    let api = world.api();
+    let name = world.name("queue");
+    let script = "touch go; until test -e ../go-$PENSTOCK_RUN_COUNT; do sleep 0.02; done";
+    let pipeline = api.define(&format!("name: {name}\nconcurrency: 1\nsteps:\n  - {{id: wait, run: 'pwd; {script}; rm ../go-$PENSTOCK_RUN_COUNT'}}\n")).await;
+    let first = api.start(&pipeline).await;
+    let second = api.start(&pipeline).await;
+    let third = api.start(&pipeline).await;
+    api.step_is(&pipeline, first, "wait", "running").await;
+    let waiting = api.run(&pipeline, third).await;
+    assert_eq!(
+        (&waiting["state"], &waiting["queuePosition"]),
+        (&json!("queued"), &json!(2))
+    );
+    for (run_count, behind) in [(first, Some(second)), (second, Some(third)), (third, None)] {
+        let run = api.step_is(&pipeline, run_count, "wait", "running").await;
+        if let Some(behind) = behind {
+            assert_eq!(api.run(&pipeline, behind).await["state"], "queued");
+        }
+        let folder = workspace_of(world, &run).await;
+        std::fs::write(folder.join(format!("go-{run_count}")), "").unwrap();
+        assert_end(
+            &api.ended(&pipeline, run_count).await,
+            "succeeded",
+            "completed",
+        );
+    }
+}
+
+/// The folder of all workspaces.
+async fn workspace_of(world: &World, run: &Value) -> std::path::PathBuf {
+    let id = run["id"].as_str().unwrap_or_default().to_owned();
+    let places = [
+        world.dir().join("workspaces"),
+        world.dir().join("all/executor/workspaces"),
+    ];
+    eventually("the run has a workspace", async || {
+        places
+            .iter()
+            .find(|it| it.join(&id).join("go").exists())
+            .cloned()
+    })
+    .await
+}
+
+async fn a_hundred_requests_at_once_are_a_hundred_runs_one_at_a_time(world: &World) {
+    let api = world.api();
+    let name = world.name("hundred");
+    let pipeline = api
+        .define(&format!(
+            "name: {name}\nconcurrency: 1\nsteps:\n  - {{id: one, run: 'true'}}\n"
+        ))
+        .await;
+    let counts = join_all((0..100).map(|_| api.start(&pipeline))).await;
+    assert_eq!(
+        counts.into_iter().collect::<BTreeSet<_>>(),
+        (1..=100).collect()
+    );
+    let runs = eventually_all(world, &pipeline, 100).await;
+    assert!(runs.iter().all(|run| run["state"] == "succeeded"));
+    let mut spans: Vec<(&str, &str)> = runs
+        .iter()
+        .map(|run| (text(run, "startedAt"), text(run, "endedAt")))
+        .collect();
+    spans.sort_unstable();
+    let overlaps = spans
+        .windows(2)
+        .filter(|pair| pair[0].1 > pair[1].0)
+        .count();
+    // Transactions take their time before their lock; the checker looks at their order.
+    assert!(overlaps <= 5, "{overlaps} of 99 overlap");
+}
+
+fn text<'r>(run: &'r Value, name: &str) -> &'r str {
+    run[name].as_str().unwrap_or_default()
+}
+
+/// The runs of a pipeline once so many have ended.
+async fn eventually_all(world: &World, pipeline: &str, count: usize) -> Vec<Value> {
+    eventually_within(LONG_PATIENCE, "all runs have ended", async || {
+        let page = world
+            .api()
+            .get(&format!("/api/v2/pipelines/{pipeline}/runs?limit=1000"))
+            .await;
+        let runs = page.json["runs"].as_array().cloned().unwrap_or_default();
+        (runs.len() == count && runs.iter().all(is_ended)).then_some(runs)
+    })
+    .await
+}
+
+async fn a_pipeline_runs_as_many_at_a_time_as_it_says(world: &World) {
+    let api = world.api();
+    let name = world.name("three");
+    let pipeline = api
+        .define(&format!(
+            "name: {name}\nconcurrency: 3\nsteps:\n  {ENDLESS}\n"
+        ))
+        .await;
+    let counts = join_all((0..5).map(|_| api.start(&pipeline))).await;
+    for run_count in 1..=3 {
+        api.step_is(&pipeline, run_count, "endless", "running")
+            .await;
+    }
+    assert_eq!(api.run(&pipeline, 4).await["state"], "queued");
+    api.stop(&pipeline, 2, "kill").await;
+    api.step_is(&pipeline, 4, "endless", "running").await;
+    assert_eq!(api.run(&pipeline, 5).await["state"], "queued");
+    for run_count in counts {
+        api.stop(&pipeline, run_count, "kill").await;
+        api.ended(&pipeline, run_count).await;
+    }
+}
+
+async fn a_key_starts_one_run(world: &World) {
+    let api = world.api();
+    let pipeline = api.define_steps("keyed", "- {id: one, run: 'true'}").await;
+    let path = format!("/api/v2/pipelines/{pipeline}/runs");
+    let start = || {
+        let request = api
+            .request(Method::POST, &path)
+            .header("idempotency-key", "build-7");
+        api.send(request.json(&json!({})))
+    };
+    let answers = join_all((0..20).map(|_| start())).await;
+    let counts: BTreeSet<i64> = answers.iter().map(|answer| api.accepted(answer)).collect();
+    assert_eq!(counts, BTreeSet::from([1]));
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|it| it.json["repeated"] == false)
+            .count(),
+        1
+    );
+    api.ended(&pipeline, 1).await;
+    assert_eq!(start().await.json["repeated"], true);
+    assert_eq!(
+        api.start(&pipeline).await,
+        2,
+        "a repeated key takes no count"
+    );
+    api.ended(&pipeline, 2).await;
+}
+
+async fn a_key_of_another_request_is_refused(world: &World) {
+    let api = world.api();
+    let name = world.name("keys");
+    let pipeline = api.define(&format!("name: {name}\nparameters: {{a: {{type: string, default: b}}}}\nsteps: [{{id: one, run: 'true'}}]\n")).await;
+    let path = format!("/api/v2/pipelines/{pipeline}/runs");
+    let start = async |value: &str| {
+        let request = api
+            .request(Method::POST, &path)
+            .header("idempotency-key", "k");
+        api.send(request.json(&json!({"parameters": {"a": value}})))
+            .await
+    };
+    api.accepted(&start("1").await);
+    let refused = start("2").await;
+    assert_eq!(
+        (refused.status, refused.kind.as_str()),
+        (409, "application/problem+json"),
+        "{}",
+        refused.text
+    );
+    api.ended(&pipeline, 1).await;
+}
+
+async fn the_plan_of_a_running_run_does_not_change(world: &World) {
+    let api = world.api();
+    let name = world.name("edited");
+    let old = format!(
+        "name: {name}\nconcurrency: 0\nsteps:\n  - {{id: first, run: 'touch go; until test -e ../edited; do sleep 0.05; done'}}\n  - {{id: second, run: echo old}}\n"
+    );
+    let pipeline = api.define(&old).await;
+    let run_count = api.start(&pipeline).await;
+    let run = api.step_is(&pipeline, run_count, "first", "running").await;
+    let new = json!({"name": name, "steps": [{"id": "only", "run": "echo new"}]});
+    let answer = api
+        .put(&format!("/api/v2/pipelines/{pipeline}"), &new)
+        .await;
+    assert_eq!(
+        (answer.status, &answer.json["version"]),
+        (200, &json!(2)),
+        "{}",
+        answer.text
+    );
+    let later = api.through(&pipeline).await;
+    let folder = workspace_of(world, &run).await;
+    std::fs::write(folder.join("edited"), "").unwrap();
+    let run = api.ended(&pipeline, run_count).await;
+    std::fs::remove_file(folder.join("edited")).unwrap();
+    assert_eq!((&run["version"], &later["version"]), (&json!(1), &json!(2)));
+    assert_eq!(api.output(&pipeline, run_count).await, ["old"]);
+    assert_eq!(api.output(&pipeline, 2).await, ["new"]);
+}
+
+async fn a_reset_needs_a_pipeline_at_rest(world: &World) {
+    let api = world.api();
+    let pipeline = api.define_steps("reset", ENDLESS).await;
+    let run_count = api.start(&pipeline).await;
+    api.step_is(&pipeline, run_count, "endless", "running")
+        .await;
+    let path = format!("/api/v2/pipelines/{pipeline}/reset");
+    assert_eq!(api.post(&path, &json!({})).await.status, 409);
+    api.stop(&pipeline, run_count, "kill").await;
+    api.ended(&pipeline, run_count).await;
+    assert_eq!(api.post(&path, &json!({})).await.status, 204);
+    assert_eq!(
+        api.run(&pipeline, run_count).await["state"],
+        "cancelled",
+        "what was stays known"
+    );
+}
+
+async fn a_forced_reset_stops_the_run(world: &World) {
+    let api = world.api();
+    let pipeline = api.define_steps("forced", ENDLESS).await;
+    let run_count = api.start(&pipeline).await;
+    api.step_is(&pipeline, run_count, "endless", "running")
+        .await;
+    let path = format!("/api/v2/pipelines/{pipeline}/reset");
+    assert_eq!(api.post(&path, &json!({"force": true})).await.status, 204);
+    assert_end(&api.ended(&pipeline, run_count).await, "cancelled", "reset");
+    assert_eq!(api.start(&pipeline).await, run_count + 1);
+    api.stop(&pipeline, run_count + 1, "kill").await;
+}
+
+async fn a_pipeline_with_unfinished_runs_is_not_deleted(world: &World) {
+    let api = world.api();
+    let pipeline = api.define_steps("kept", ENDLESS).await;
+    let run_count = api.start(&pipeline).await;
+    let path = format!("/api/v2/pipelines/{pipeline}");
+    let delete = async || api.send(api.request(Method::DELETE, &path)).await.status;
+    assert_eq!(delete().await, 409);
+    api.stop(&pipeline, run_count, "kill").await;
+    api.ended(&pipeline, run_count).await;
+    assert_eq!(delete().await, 204);
+}
+
+async fn a_deleted_pipeline_is_gone_and_its_name_is_free(world: &World) {
+    let api = world.api();
+    let yaml = format!(
+        "name: {}\nsteps: [{{id: a, run: 'true'}}]\n",
+        world.name("deleted")
+    );
+    let pipeline = api.define(&yaml).await;
+    let path = format!("/api/v2/pipelines/{pipeline}");
+    assert_eq!(
+        api.send(api.request(Method::DELETE, &path)).await.status,
+        204
+    );
+    assert_eq!(api.get(&path).await.status, 404);
+    assert_eq!(
+        api.post(&format!("{path}/runs"), &json!({})).await.status,
+        404
+    );
+    assert_ne!(api.define(&yaml).await, pipeline);
+}
+
+async fn runs_are_listed_newest_first_page_by_page(world: &World) {
+    let api = world.api();
+    let pipeline = api.define_steps("listed", "- {id: a, run: 'true'}").await;
+    for run_count in join_all((0..7).map(|_| api.start(&pipeline))).await {
+        api.ended(&pipeline, run_count).await;
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = api
+            .get(&format!(
+                "/api/v2/pipelines/{pipeline}/runs?limit=3&cursor={cursor}"
+            ))
+            .await
+            .json;
+        seen.extend(
+            page["runs"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|run| run["runCount"].as_i64().unwrap()),
+        );
+        match page["next"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => break,
+        }
+    }
+    assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1]);
+}
+
+async fn pipelines_are_listed_page_by_page(world: &World) {
+    let api = world.api();
+    let mut wanted = BTreeSet::new();
+    for _ in 0..5 {
+        wanted.insert(api.define_steps("paged", "- {id: a, run: 'true'}").await);
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = api
+            .get(&format!("/api/v2/pipelines?limit=4&cursor={cursor}"))
+            .await
+            .json;
+        seen.extend(
+            page["pipelines"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|it| text(it, "id").to_owned()),
+        );
+        match page["next"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => break,
+        }
+    }
+    let all: BTreeSet<String> = seen.iter().cloned().collect();
+    assert_eq!(all.len(), seen.len(), "none comes twice");
+    assert!(wanted.is_subset(&all));
+}
+
+async fn a_waiting_run_says_why(world: &World) {
+    let api = world.api();
+    let name = world.name("explained");
+    let pipeline = api
+        .define(&format!(
+            "name: {name}\nconcurrency: 1\nsteps:\n  {ENDLESS}\n"
+        ))
+        .await;
+    api.start(&pipeline).await;
+    api.start(&pipeline).await;
+    api.step_is(&pipeline, 1, "endless", "running").await;
+    for (run_count, word) in [(1, "endless"), (2, "1")] {
+        let answer = api
+            .get(&format!(
+                "/api/v2/pipelines/{pipeline}/runs/{run_count}/explain"
+            ))
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert!(answer.text.contains(word), "{}", answer.text);
+    }
+    api.post(
+        &format!("/api/v2/pipelines/{pipeline}/stop"),
+        &json!({"mode": "kill"}),
+    )
+    .await;
+    for run_count in 1..=2 {
+        let run = api.ended(&pipeline, run_count).await;
+        let answer = api
+            .get(&format!(
+                "/api/v2/pipelines/{pipeline}/runs/{run_count}/explain"
+            ))
+            .await;
+        assert!(answer.text.contains("stopped"), "{}\n{run:#}", answer.text);
+    }
+}

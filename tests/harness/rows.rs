@@ -1,0 +1,86 @@
+//! The services' databases, read directly.
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, FromQueryResult, Statement,
+};
+
+use crate::world::World;
+
+/// The services that have a store.
+pub const SERVICES: [&str; 4] = ["pipeline", "scheduler", "registry", "audit-log"];
+
+/// The store of a service.
+#[derive(Debug)]
+pub struct Rows(DatabaseConnection);
+
+impl Rows {
+    /// Opens the store of a service, to read only.
+    pub async fn of(world: &World, service: &str) -> Self {
+        let opened = open(world, service).await;
+        Self(opened.unwrap_or_else(|error| panic!("the {service} store can't be read: {error}")))
+    }
+
+    /// Reads.
+    pub async fn all<T: FromQueryResult>(&self, sql: &str) -> Vec<T> {
+        let found = self.try_all(sql).await;
+        found.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// Reads, from a store that may be away.
+    pub async fn try_all<T: FromQueryResult>(&self, sql: &str) -> Result<Vec<T>, DbErr> {
+        let statement = Statement::from_string(self.0.get_database_backend(), sql);
+        T::find_by_statement(statement).all(&self.0).await
+    }
+
+    /// A number.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let statement = Statement::from_string(self.0.get_database_backend(), sql);
+        let row = self.0.query_one_raw(statement).await;
+        let row = row.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        row.and_then(|row| row.try_get_by_index(0).ok())
+            .unwrap_or_default()
+    }
+
+    /// Closes it.
+    pub async fn close(self) {
+        let _ = self.0.close().await;
+    }
+}
+
+/// Writes into the embedded store of a service, whose process has ended, that a later version of it
+/// has been there.
+pub async fn pretend_newer(world: &World, service: &str) {
+    let file = world.place().data.join(format!("{service}.db"));
+    let database = connect(ConnectOptions::new(format!("sqlite://{}", file.display()))).await;
+    let database = database.expect("the store opens");
+    let later = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 1)";
+    database
+        .execute_unprepared(later)
+        .await
+        .expect("it can be written");
+    database.close().await.expect("it can be closed");
+}
+
+async fn open(world: &World, service: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = match &world.place().postgres {
+        Some(url) => {
+            let mut options = ConnectOptions::new(url);
+            options.set_schema_search_path(service.replace('-', "_"));
+            options
+        }
+        None => {
+            let file = world.place().data.join(format!("{service}.db"));
+            ConnectOptions::new(format!("sqlite://{}?mode=ro", file.display()))
+        }
+    };
+    options.max_connections(1).sqlx_logging(false);
+    connect(options).await
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test's own connection, besides the program's"
+)]
+async fn connect(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    sea_orm::Database::connect(options).await
+}
