@@ -173,3 +173,51 @@ enum Step {
     /// Nothing for now; look again after this time.
     Idle(Duration),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::Cursor;
+    use crate::testing::{RUN, World, batch};
+
+    #[tokio::test]
+    async fn a_follower_that_takes_nothing_is_dropped_and_told_where_to_resume() {
+        for world in World::each().await {
+            world.tell(&batch(1, 1, 20), "a1").await;
+            world.entries(20).await;
+            let store = Store::new(world.database.clone(), Duration::from_hours(1));
+            let tails = Tails::new(store, Bells::default(), world.tasks.clone(), 1);
+            let tails = Tails {
+                patience: Duration::from_millis(10),
+                ..tails
+            };
+            let (run_id, after) = (RUN.parse().unwrap(), Cursor::default());
+            let ask = Ask {
+                run_id,
+                after,
+                limit: 3,
+                step_id: String::new(),
+            };
+            let slow = tails.follow(ask.clone()).unwrap();
+            let dropped = async {
+                while tails.places.available_permits() == 0 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(30), dropped)
+                .await
+                .unwrap();
+            let heard: Vec<Result<Page, Error>> = slow.collect().await;
+            let [Ok(_), Ok(last), Err(Error::Slow { resume })] = &heard[..] else {
+                panic!("{heard:?}");
+            };
+            assert_eq!(*resume, last.next.to_string());
+            let ask = Ask {
+                after: resume.parse().unwrap(),
+                ..ask
+            };
+            let next = tails.follow(ask).unwrap().next().await.unwrap().unwrap();
+            assert_eq!(next.shown[0].entry.seq, 7, "nothing is lost or said twice");
+        }
+    }
+}

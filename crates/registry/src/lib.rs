@@ -12,11 +12,12 @@
 //! but the one that reveals it. A change and its announcement commit together.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use contracts::registry::registry_server::RegistryServer;
 use outbox::Bus;
 use runtime::config::Secret;
-use runtime::{Bell, Database, Tasks};
+use runtime::{Bell, Database, Fault as _, Kind, Tasks, fault};
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
@@ -35,6 +36,9 @@ mod vault;
 
 pub use error::Error;
 pub use migration::Migrator;
+
+/// The pause between two tries of what needs the store.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// What can be configured about the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,10 +76,27 @@ pub async fn start(
 ) -> Result<Routes, Error> {
     let vault = vault::Vault::open(&config.key, &config.key_file)?;
     let store = store::Store::new(database.clone(), vault);
-    store
-        .install_administrator(&config.admin_token, &config.admin_token_file)
-        .await?;
+    install_administrator(&store, &config).await?;
     let bell = Bell::new();
     outbox::relay(&database, &bus, &bell, tasks, "registry");
     Ok(Routes::new(RegistryServer::new(api::Api::new(store, bell))))
+}
+
+/// Waits, without limit, while the store is away.
+async fn install_administrator(store: &store::Store, config: &Config) -> Result<(), Error> {
+    loop {
+        let installed = store
+            .install_administrator(&config.admin_token, &config.admin_token_file)
+            .await;
+        match installed {
+            Err(error) if error.kind() == Kind::Unavailable => {
+                tracing::warn!(
+                    "the administrator can't be set up yet: {}",
+                    fault::chain(&error)
+                );
+                tokio::time::sleep(RETRY).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }

@@ -144,8 +144,9 @@ async fn unheard(
     }
     // Chunks don't overlap, so only one that begins before the first entry can reach into it.
     let sql = "SELECT first_seq, last_seq FROM chunk WHERE run_id = $1 AND attempt = $2 \
-               AND first_seq <= $4 AND first_seq >= COALESCE((SELECT max(first_seq) FROM chunk \
-               WHERE run_id = $1 AND attempt = $2 AND first_seq <= $3), 0) ORDER BY first_seq";
+               AND first_seq <= $4 AND first_seq >= COALESCE((SELECT first_seq FROM chunk \
+               WHERE run_id = $1 AND attempt = $2 AND first_seq <= $3 \
+               ORDER BY first_seq DESC LIMIT 1), 0) ORDER BY first_seq";
     let values = [
         key.run_id.as_str().into(),
         i64::from(key.attempt).into(),

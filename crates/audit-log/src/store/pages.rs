@@ -131,8 +131,8 @@ impl Store {
         let sql = "SELECT attempt, first_seq, last_seq, first_time_ms, stored_ms, \
                    CASE WHEN $4 = '' OR step_id IS NULL OR step_id = $4 THEN bytes END AS bytes \
                    FROM chunk WHERE run_id = $1 AND (attempt, first_seq) >= ($2, COALESCE((\
-                   SELECT max(first_seq) FROM chunk WHERE run_id = $1 AND attempt = $2 \
-                   AND first_seq <= $3), 0)) \
+                   SELECT first_seq FROM chunk WHERE run_id = $1 AND attempt = $2 \
+                   AND first_seq <= $3 ORDER BY first_seq DESC LIMIT 1), 0)) \
                    AND (attempt > $2 OR last_seq >= $3) \
                    ORDER BY attempt, first_seq LIMIT $5";
         let reader = self.database.reader();
