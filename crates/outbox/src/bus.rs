@@ -118,6 +118,10 @@ impl Bus {
     /// Reads `topics` as one of `group`: each message goes to one reader of the group.
     ///
     /// A new group begins with the oldest message that is kept.
+    #[cfg_attr(
+        not(feature = "kafka"),
+        allow(clippy::unused_async, reason = "a broker has to be asked")
+    )]
     pub async fn read(
         &self,
         group: &str,
@@ -134,6 +138,10 @@ impl Bus {
     }
 
     /// Reads what is published on `topics` from now on, whoever else reads it.
+    #[cfg_attr(
+        not(feature = "kafka"),
+        allow(clippy::unused_async, reason = "a broker has to be asked")
+    )]
     pub async fn broadcast(&self, topics: &[Topic]) -> Result<Broadcast, Error> {
         Ok(Broadcast(match &self.kind {
             Kind::Embedded(log) => BroadcastKind::Embedded(log.broadcast(topics)),

@@ -178,9 +178,11 @@ impl sea_orm_migration::MigrationName for Notes {
 impl MigrationTrait for Notes {
     async fn up(&self, manager: &sea_orm_migration::SchemaManager) -> Result<(), sea_orm::DbErr> {
         let db = manager.get_connection();
-        let id = match db.get_database_backend() {
-            sea_orm::DatabaseBackend::Postgres => "bigint GENERATED ALWAYS AS IDENTITY",
-            _ => "integer",
+        let postgres = db.get_database_backend() == sea_orm::DatabaseBackend::Postgres;
+        let id = if postgres {
+            "bigint GENERATED ALWAYS AS IDENTITY"
+        } else {
+            "integer"
         };
         let table = format!("CREATE TABLE note (id {id} PRIMARY KEY, run text, count bigint)");
         db.execute_unprepared(&table).await.map(drop)

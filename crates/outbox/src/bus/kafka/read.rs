@@ -216,7 +216,7 @@ fn remedy(error: &KafkaError, topics: &[Topic], classic: bool) -> Remedy {
     }
 }
 
-/// Hears what is published from now on.
+/// Hears what is published from now on, on the partitions that there are now.
 pub(in crate::bus) struct Broadcast {
     config: Config,
     client: Option<Client>,
