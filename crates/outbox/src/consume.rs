@@ -20,7 +20,8 @@ use runtime::{Bell, Database, Tasks};
 use sea_orm::{DatabaseTransaction, DbErr};
 use tracing::Instrument as _;
 
-use crate::bus::{self, Bus, Heard, Post, Tuning, Undecodable};
+use crate::bus::{self, Bus, Heard, Tuning, Undecodable};
+use crate::dead::{anonymous, letter};
 use crate::inbox;
 
 /// The first pause after a failure.
@@ -29,8 +30,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Panics in a row over one message after which it counts as at fault.
 const PANICS: u32 = 5;
-/// Bytes of an error that a dead letter tells.
-const ERROR_BYTES: usize = 2048;
 /// How often old rows of the inbox are deleted.
 const PRUNE_PERIOD: Duration = Duration::from_mins(10);
 /// How much longer the inbox knows a message than the bus keeps it.
@@ -276,49 +275,15 @@ impl<H: Hear> Listener<H> {
             message.topic.name(),
             message.position,
         );
-        let mut letter = dead_letter(message, group, why);
+        let mut post = letter(message, group, why);
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.bus.publish(vec![letter.clone()]).await {
+            match self.bus.publish(vec![post.clone()]).await {
                 Ok(outcomes) if outcomes.iter().all(Result::is_ok) => return,
-                Ok(_) if letter.payload.is_empty() => return,
-                Ok(_) => letter.payload = bytes::Bytes::new(),
+                Ok(_) if post.payload.is_empty() => return,
+                Ok(_) => post.payload = bytes::Bytes::new(),
                 Err(error) => self.wait(&mut pause, &error.to_string()).await,
             }
         }
-    }
-}
-
-/// Why a message can't even be told from others, if so.
-fn anonymous(message: &Heard) -> Option<&'static str> {
-    match (message.id.is_empty(), message.kind.is_empty()) {
-        (true, _) => Some("it has no ce_id: send a CloudEvent in binary mode"),
-        (_, true) => Some("it has no ce_type: send a CloudEvent in binary mode"),
-        (false, false) => None,
-    }
-}
-
-/// The message as it was, with where it was read and what is wrong with it.
-fn dead_letter(message: &Heard, group: &str, why: &str) -> Post {
-    let mut end = why.len().min(ERROR_BYTES);
-    while !why.is_char_boundary(end) {
-        end -= 1;
-    }
-    let mut headers = message.headers.clone();
-    headers.extend([
-        ("dead_error".into(), why[..end].to_owned()),
-        ("dead_group".into(), group.to_owned()),
-        ("dead_topic".into(), message.topic.name().to_owned()),
-        ("dead_position".into(), message.position.to_string()),
-    ]);
-    Post {
-        topic: Topic::DeadLetters,
-        key: message.key.clone(),
-        id: message.id.clone(),
-        kind: message.kind.clone(),
-        time_ms: message.time_ms,
-        traceparent: message.traceparent.clone(),
-        payload: message.payload.clone(),
-        headers,
     }
 }

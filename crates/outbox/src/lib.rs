@@ -13,6 +13,7 @@
 mod announce;
 pub mod bus;
 mod consume;
+mod dead;
 mod error;
 mod inbox;
 mod relay;

@@ -18,14 +18,16 @@ use runtime::{Readiness, Tasks};
 
 use super::{Config, Error, Post, Refused, Tuning};
 
+mod broadcast;
 mod client;
 mod event;
 mod publish;
 mod read;
 mod topics;
 
+pub(super) use broadcast::Broadcast;
 use publish::Producer;
-pub(super) use read::{Broadcast, Reader};
+pub(super) use read::Reader;
 
 /// The name of this seam in the readiness report.
 const SEAM: &str = "bus";
