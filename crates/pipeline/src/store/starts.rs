@@ -67,6 +67,8 @@ impl Store {
         let run_id = RunId::made_at(now_ms).to_string();
         if !claim(&tx, &origin, &run_id, &start, now_ms).await? {
             drop(tx);
+            // Who took it may wait for the same group commit: then it is there to be read.
+            self.database.begin().await?.commit().await?;
             return self.started_before(&origin, &start).await;
         }
         let parameters = self
