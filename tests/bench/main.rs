@@ -2,6 +2,7 @@
 //!
 //! Every figure is taken from outside: over HTTP, from the first instruction of a step's own
 //! process (this program, started again as `stamp`), or from the process table. Nothing is asserted.
+//! Arguments choose figures: latency, steps, stop, lines, sustained, drain.
 
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 
@@ -20,30 +21,49 @@ fn main() {
         stamp::send(&args[at + 1]);
         return;
     }
+    let only: Vec<String> = args
+        .into_iter()
+        .skip(1)
+        .filter(|it| !it.starts_with('-'))
+        .collect();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     runtime.block_on(async {
         for shape in [Shape::Embedded, Shape::Spread] {
             if shape.is_possible() {
-                bench(shape).await;
+                bench(shape, &only).await;
             }
         }
     });
 }
 
-async fn bench(shape: Shape) {
+/// Takes the figures of a shape; only those that are named, if any are.
+async fn bench(shape: Shape, only: &[String]) {
     let mut table = Table::new(shape.name());
     let started = std::time::Instant::now();
     let world = World::start(Settings::of(shape).lease("30s").slots(16)).await;
     table.row("start until ready", measure::millis(started.elapsed()));
     measure::memory(&world, &mut table);
     let stamps = stamp::Stamps::listen().await;
-    measure::latency(&world, &stamps, &mut table).await;
-    measure::step_to_step(&world, &stamps, &mut table).await;
-    measure::forty_steps(&world, &mut table).await;
-    measure::stop(&world, &stamps, &mut table).await;
-    load::log_lines(&world, &mut table).await;
-    load::sustained(&world, &mut table).await;
-    load::drain(&world, &mut table).await;
+    let wants = |figure: &str| only.is_empty() || only.iter().any(|it| it == figure);
+    if wants("latency") {
+        measure::latency(&world, &stamps, &mut table).await;
+    }
+    if wants("steps") {
+        measure::step_to_step(&world, &stamps, &mut table).await;
+        measure::forty_steps(&world, &mut table).await;
+    }
+    if wants("stop") {
+        measure::stop(&world, &stamps, &mut table).await;
+    }
+    if wants("lines") {
+        load::log_lines(&world, &mut table).await;
+    }
+    if wants("sustained") {
+        load::sustained(&world, &mut table).await;
+    }
+    if wants("drain") {
+        load::drain(&world, &mut table).await;
+    }
     table.print();
     world.end().await;
 }
