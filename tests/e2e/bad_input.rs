@@ -100,7 +100,7 @@ async fn definitions_say_every_fault_with_its_place(world: &World) {
     let answer = define(world, yaml.to_owned()).await;
     assert_eq!(answer.status, 400, "{}", answer.text);
     let faults = answer.json["faults"].to_string();
-    for word in ["colour", "soon", "nobody", "\"line\""] {
+    for word in ["colour", "steps[0].timeout", "nobody", "\"line\":7"] {
         assert!(faults.contains(word), "{word}: {}", answer.text);
     }
     assert!(
@@ -273,7 +273,7 @@ async fn wrong_configuration_is_said(_: Shape) {
     let file = file.display().to_string();
     for (args, word) in [
         (&["--config", file.as_str()][..], "slotz"),
-        (&["--listen", "nowhere"], "nowhere"),
+        (&["--listen", "nowhere"], "gateway.listen"),
         (&["--config", "/no/such/file.toml"], "/no/such/file.toml"),
     ] {
         let said = up(args).await;

@@ -33,7 +33,7 @@ async fn a_new_user_applies_runs_and_looks(world: &World) {
         ),
         (&["runs", "hello"], "completed"),
         (&["list"], "hello"),
-        (&["explain", "hello"], "succeeded"),
+        (&["explain", "hello"], "have ended"),
         (&["executors"], "world-"),
     ] {
         let said = world.penstock(command).await;

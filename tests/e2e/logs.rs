@@ -52,7 +52,7 @@ async fn follow(
         request = request.header("last-event-id", after);
     }
     let answer = request
-        .timeout(Duration::from_secs(60))
+        .timeout(Duration::from_mins(1))
         .send()
         .await
         .unwrap();

@@ -4,6 +4,10 @@
     clippy::unwrap_used,
     reason = "a test, which clippy can't see without its harness"
 )]
+#![allow(
+    clippy::format_collect,
+    reason = "clearer where a definition is written"
+)]
 
 mod bad_input;
 mod commands;

@@ -153,6 +153,7 @@ async fn a_run_behind_another_is_said_to_be_queued(world: &World) {
         ))
         .await;
     post(world, "run", &json!({"pipelineId": id})).await;
+    api.step_is(&id, 1, "endless", "running").await;
     let second = post(world, "run", &json!({"pipelineId": id})).await.json;
     assert_eq!(
         (

@@ -204,7 +204,7 @@ async fn the_plan_of_a_running_run_does_not_change(world: &World) {
     let pipeline = api.define(&old).await;
     let run_count = api.start(&pipeline).await;
     let run = api.step_is(&pipeline, run_count, "first", "running").await;
-    let new = json!({"name": name, "steps": [{"id": "only", "run": "echo new"}]});
+    let new = json!({"name": name, "concurrency": 0, "steps": [{"id": "only", "run": "echo new"}]});
     let answer = api
         .put(&format!("/api/v2/pipelines/{pipeline}"), &new)
         .await;
@@ -244,10 +244,10 @@ async fn a_reset_needs_a_pipeline_at_rest(world: &World) {
 
 async fn a_forced_reset_stops_the_run(world: &World) {
     let api = world.api();
-    let pipeline = api.define_steps("forced", ENDLESS).await;
+    let steps = "- {id: work, run: sleep 1}\n- {id: next, run: echo never}";
+    let pipeline = api.define_steps("forced", steps).await;
     let run_count = api.start(&pipeline).await;
-    api.step_is(&pipeline, run_count, "endless", "running")
-        .await;
+    api.step_is(&pipeline, run_count, "work", "running").await;
     let path = format!("/api/v2/pipelines/{pipeline}/reset");
     assert_eq!(api.post(&path, &json!({"force": true})).await.status, 204);
     assert_end(&api.ended(&pipeline, run_count).await, "cancelled", "reset");

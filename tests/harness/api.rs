@@ -240,8 +240,14 @@ impl<'a> Api<'a> {
             .await
     }
 
-    /// The whole log of a run, once it is complete.
+    /// The whole log of a run, once it is complete: read then, lines of all sources are in order.
     pub async fn log(&self, pipeline: &str, run_count: i64) -> Vec<Value> {
+        self.log_so_far(pipeline, run_count).await;
+        self.log_so_far(pipeline, run_count).await
+    }
+
+    /// A log from its beginning to its end, page by page as it comes.
+    async fn log_so_far(&self, pipeline: &str, run_count: i64) -> Vec<Value> {
         let (mut entries, mut after) = (Vec::new(), String::new());
         loop {
             let path = format!(

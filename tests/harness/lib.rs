@@ -14,6 +14,15 @@
     clippy::missing_panics_doc,
     reason = "a test fails by panicking"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test's own tasks and connections, besides the program's"
+)]
+#![allow(
+    clippy::format_collect,
+    clippy::struct_field_names,
+    reason = "clearer here"
+)]
 
 pub mod api;
 mod binary;

@@ -47,6 +47,19 @@ impl Rows {
     }
 }
 
+#[derive(Debug, FromQueryResult)]
+struct Executor {
+    executor: String,
+}
+
+/// The executors that any attempt of a world had.
+pub async fn executors_of_attempts(world: &World) -> Vec<String> {
+    let rows = Rows::of(world, "pipeline").await;
+    let found: Vec<Executor> = rows.all("SELECT DISTINCT executor FROM attempt").await;
+    rows.close().await;
+    found.into_iter().map(|it| it.executor).collect()
+}
+
 /// Writes into the embedded store of a service, whose process has ended, that a later version of it
 /// has been there.
 pub async fn pretend_newer(world: &World, service: &str) {
@@ -62,16 +75,13 @@ pub async fn pretend_newer(world: &World, service: &str) {
 }
 
 async fn open(world: &World, service: &str) -> Result<DatabaseConnection, DbErr> {
-    let mut options = match &world.place().postgres {
-        Some(url) => {
-            let mut options = ConnectOptions::new(url);
-            options.set_schema_search_path(service.replace('-', "_"));
-            options
-        }
-        None => {
-            let file = world.place().data.join(format!("{service}.db"));
-            ConnectOptions::new(format!("sqlite://{}?mode=ro", file.display()))
-        }
+    let mut options = if let Some(url) = &world.place().postgres {
+        let mut options = ConnectOptions::new(url);
+        options.set_schema_search_path(service.replace('-', "_"));
+        options
+    } else {
+        let file = world.place().data.join(format!("{service}.db"));
+        ConnectOptions::new(format!("sqlite://{}?mode=ro", file.display()))
     };
     options.max_connections(1).sqlx_logging(false);
     connect(options).await

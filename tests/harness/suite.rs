@@ -11,29 +11,30 @@ use std::sync::{Arc, OnceLock};
 use futures::future::BoxFuture;
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::world::{Settings, Shape, World};
 
 /// Processes of worlds of their own that may run at the same time.
-const PROCESSES: usize = 12;
+const PROCESSES: u32 = 12;
 /// Stories that run at the same time, unless said otherwise.
 const STORIES: usize = 8;
 
 type InShared = for<'a> fn(&'a World) -> BoxFuture<'a, ()>;
-type InOwn = fn(Shape) -> BoxFuture<'static, ()>;
+type InOwn = Arc<dyn Fn(Shape) -> BoxFuture<'static, ()> + Send + Sync>;
 type Shared = Arc<OnceCell<World>>;
 
 /// A test: a sentence that is to be true in some worlds.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Story {
-    name: &'static str,
+    name: String,
     body: Body,
     shapes: Vec<Shape>,
     is_long: bool,
+    is_alone: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 enum Body {
     Shared(InShared),
     Own(InOwn),
@@ -41,22 +42,25 @@ enum Body {
 
 impl Story {
     /// A story that leaves nothing behind which would disturb others.
-    pub fn shared(name: &'static str, body: InShared) -> Self {
-        Self {
-            name,
-            body: Body::Shared(body),
-            shapes: Shape::ALL.into(),
-            is_long: false,
-        }
+    pub fn shared(name: &str, body: InShared) -> Self {
+        Self::new(name, Body::Shared(body))
     }
 
     /// A story that makes its own world.
-    pub fn own(name: &'static str, body: InOwn) -> Self {
+    pub fn own(
+        name: &str,
+        body: impl Fn(Shape) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(name, Body::Own(Arc::new(body)))
+    }
+
+    fn new(name: &str, body: Body) -> Self {
         Self {
-            name,
-            body: Body::Own(body),
+            name: name.to_owned(),
+            body,
             shapes: Shape::ALL.into(),
             is_long: false,
+            is_alone: false,
         }
     }
 
@@ -74,22 +78,38 @@ impl Story {
         self
     }
 
+    /// It hurts what all worlds stand on: nothing else runs meanwhile, and it needs the means to.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.is_alone = true;
+        self
+    }
+
+    fn is_listed(&self) -> bool {
+        let has = |name: &str| crate::variable(name).is_some();
+        (!self.is_long || has("TEST_ALL")) && (!self.is_alone || has("TEST_SERVICES"))
+    }
+
     fn trial(&self, shape: Shape, shared: &Shared) -> Trial {
         let name = format!("{}::{}", shape.name(), self.name);
-        let (body, shared) = (self.body, shared.clone());
+        let (this, shared) = (self.clone(), shared.clone());
         Trial::test(name, move || {
-            match body {
-                Body::Shared(body) => runtime().block_on(async {
-                    let start = || Box::pin(World::start(Settings::of(shape).slots(64)));
-                    body(shared.get_or_init(start).await).await;
-                }),
-                Body::Own(body) => runtime().block_on(async {
-                    let _place = room(shape).await;
-                    body(shape).await;
-                }),
-            }
+            runtime().block_on(this.told(shape, &shared));
             Ok(())
         })
+    }
+
+    async fn told(&self, shape: Shape, shared: &Shared) {
+        match &self.body {
+            Body::Shared(body) => {
+                let start = || Box::pin(World::start(Settings::of(shape).slots(64)));
+                body(shared.get_or_init(start).await).await;
+            }
+            Body::Own(body) => {
+                let _room = room(shape, self.is_alone).await;
+                body(shape).await;
+            }
+        }
     }
 }
 
@@ -115,8 +135,7 @@ pub fn run_suite(stories: &[Story]) -> ExitCode {
     args.test_threads.get_or_insert(STORIES);
     let shapes = Shape::ALL.into_iter().filter(|shape| shape.is_possible());
     let worlds: BTreeMap<Shape, Shared> = shapes.map(|shape| (shape, Shared::default())).collect();
-    let has_all = crate::variable("TEST_ALL").is_some();
-    let listed = stories.iter().filter(|story| has_all || !story.is_long);
+    let listed = stories.iter().filter(|story| story.is_listed());
     let mut trials = Vec::new();
     for story in listed {
         let at_home = worlds
@@ -163,9 +182,13 @@ fn runtime() -> &'static Runtime {
 }
 
 /// Waits until this machine has room for another world.
-async fn room(shape: Shape) -> tokio::sync::SemaphorePermit<'static> {
-    static ROOM: Semaphore = Semaphore::const_new(PROCESSES);
-    let processes = if shape == Shape::Spread { 6 } else { 2 };
+async fn room(shape: Shape, is_alone: bool) -> SemaphorePermit<'static> {
+    static ROOM: Semaphore = Semaphore::const_new(PROCESSES as usize);
+    let processes = match shape {
+        _ if is_alone => PROCESSES,
+        Shape::Spread => 6,
+        Shape::Embedded | Shape::Joined => 2,
+    };
     ROOM.acquire_many(processes)
         .await
         .expect("it is never closed")

@@ -48,6 +48,7 @@ pub struct World {
     canary: String,
     accepted: Mutex<BTreeMap<String, (String, i64)>>,
     names: AtomicU32,
+    path: PathBuf,
     dir: Option<TempDir>,
 }
 
@@ -79,6 +80,7 @@ impl World {
             settings,
             accepted: Mutex::default(),
             names: AtomicU32::new(1),
+            path: dir.path().to_owned(),
             dir: Some(dir),
         };
         world.ready().await;
@@ -130,8 +132,8 @@ impl World {
         &self.place
     }
 
-    /// Everything that was told over its bus so far.
-    pub(crate) fn topics(&self) -> &Topics {
+    /// Its bus, and everything that was told over it so far.
+    pub fn bus(&self) -> &Topics {
         &self.topics
     }
 
@@ -142,7 +144,7 @@ impl World {
 
     /// Its folder.
     pub fn dir(&self) -> &Path {
-        self.dir.as_ref().map_or(Path::new("/"), TempDir::path)
+        &self.path
     }
 
     /// The data directory of the process that has the gateway.

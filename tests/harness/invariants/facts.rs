@@ -127,7 +127,7 @@ impl Facts {
             rows.close().await;
         }
         // After the rows: whatever they announced was told before, or is still in an outbox.
-        facts.told = each_once(world.topics().all(world).await);
+        facts.told = each_once(world.bus().all(world).await);
         facts
     }
 

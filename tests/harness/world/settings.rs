@@ -150,15 +150,15 @@ impl Settings {
     }
 
     fn spread(&self, place: &Place, dir: &Path) -> Vec<Spec> {
-        let peers: Vec<(&str, u16)> = CALLED.iter().map(|it| (*it, place.free_port())).collect();
         let mut specs = Vec::new();
+        let ports: Vec<(String, u16)> = SERVICES
+            .iter()
+            .flat_map(|service| (1..=self.count(service)).map(|it| named(service, it)))
+            .map(|name| (name, place.free_port()))
+            .collect();
         for service in SERVICES {
             for number in 1..=self.count(service) {
-                let known = peers
-                    .iter()
-                    .find(|(name, _)| *name == service && number == 1);
-                let grpc = known.map_or_else(|| place.free_port(), |(_, port)| *port);
-                specs.push(self.one(place, dir, (service, number), (grpc, &peers)));
+                specs.push(self.one(place, dir, (service, number), &ports));
             }
         }
         specs
@@ -178,31 +178,24 @@ impl Settings {
         place: &Place,
         dir: &Path,
         (service, number): (&str, u32),
-        (grpc, peers): (u16, &[(&str, u16)]),
+        ports: &[(String, u16)],
     ) -> Spec {
-        let name = if number == 1 {
-            service.to_owned()
-        } else {
-            format!("{service}-{number}")
-        };
+        let name = named(service, number);
         let http = place.free_port();
         let data_dir = dir.join(&name).display().to_string();
-        let (listen, grpc) = (format!("127.0.0.1:{http}"), format!("127.0.0.1:{grpc}"));
-        let args = [
-            "serve",
-            service,
-            "--data-dir",
-            &data_dir,
-            "--listen",
-            &listen,
-        ];
+        let listen = format!("127.0.0.1:{http}");
+        let args = ["serve", service, "--data-dir", &data_dir, "--listen", &listen];
         let mut args: Vec<String> = args.map(str::to_owned).to_vec();
         if CALLED.contains(&service) {
+            let grpc = format!("127.0.0.1:{}", port(ports, &name));
             args.extend(["--grpc-listen".to_owned(), grpc]);
         }
         let mut env = self.common(place);
-        for (peer, port) in peers {
+        for peer in CALLED {
             let variable = format!("PENSTOCK_PEERS__{}", peer.to_uppercase().replace('-', "_"));
+            // Where there are several, those of one number keep to each other.
+            let its = number.min(self.count(peer));
+            let port = port(ports, &named(peer, its));
             env.push((variable, format!("http://127.0.0.1:{port}")));
         }
         if service == "executor" {
@@ -231,4 +224,16 @@ impl Settings {
         env.extend(self.more.iter().cloned());
         env
     }
+}
+
+fn named(service: &str, number: u32) -> String {
+    match number {
+        1 => service.to_owned(),
+        _ => format!("{service}-{number}"),
+    }
+}
+
+fn port(ports: &[(String, u16)], name: &str) -> u16 {
+    let found = ports.iter().find(|(it, _)| it == name);
+    found.map(|(_, port)| *port).expect("every process has one")
 }

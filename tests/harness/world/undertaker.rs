@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 /// Reads process groups, a line each, and kills them when its input ends.
 const SCRIPT: &str = "groups=; while read -r group; do groups=\"$groups -$group\"; done; \
-                      kill -9 -- $groups 2>/dev/null";
+                      kill -9 $groups 2>/dev/null";
 
 /// Waits for the end of this process. Dropped, it has nothing to do.
 #[derive(Debug)]

@@ -1,0 +1,69 @@
+//! A crash at each named place between a transaction and what follows it.
+
+use harness::{Settings, Shape, Story, World};
+
+use crate::load::Load;
+
+/// A place, whose it is, and the passage at which it crashes.
+const POINTS: [(&str, &str, u32); 14] = [
+    ("run.accepted", "pipeline", 1),
+    ("run.accepted", "pipeline", 3),
+    ("run.assigned", "scheduler", 1),
+    ("run.assigned", "scheduler", 2),
+    ("attempt.recorded", "pipeline", 1),
+    ("attempt.recorded", "pipeline", 2),
+    ("attempt.recorded", "pipeline", 7),
+    ("stop.accepted", "pipeline", 1),
+    ("outbox.published", "pipeline", 1),
+    ("outbox.published", "pipeline", 4),
+    ("message.taken", "scheduler", 1),
+    ("message.taken", "audit-log", 2),
+    ("step.ended", "executor", 1),
+    ("step.ended", "executor", 4),
+];
+
+pub(crate) fn stories() -> Vec<Story> {
+    let crash = |(point, service, count): (&'static str, &'static str, u32)| {
+        let name = format!("a_crash_at_{}_{count}_of_{service}", point.replace('.', "_")).replace('-', "_");
+        let story = Story::own(&name, move |shape| Box::pin(a_crash(shape, point, service, count)));
+        // All of these are one process elsewhere, and several crashes there are like one.
+        if count > 1 { story.long() } else { story }
+    };
+    POINTS.into_iter().map(crash).collect()
+}
+
+async fn a_crash(shape: Shape, point: &str, service: &str, count: u32) {
+    let world = World::start(Settings::of(shape)).await;
+    let load = Load::of(&world).await;
+    let server = world.server(service);
+    server.kill();
+    server.set("PENSTOCK_FAULT_POINT", Some(&format!("{point}:{count}")));
+    world.start_only(server);
+    let stop = async {
+        if point == "stop.accepted" {
+            stop_one(&world, &load.pipeline).await;
+        }
+    };
+    let crash = async {
+        assert!(!server.ended().await.success(), "{}", server.said());
+        server.set("PENSTOCK_FAULT_POINT", None);
+        world.start_again(server).await;
+    };
+    tokio::join!(load.start(&world, 1, 6), crash, stop);
+    let runs = load.has_ended(&world, 6).await;
+    assert_eq!(runs.len(), 6, "each key started one run");
+    let odd = runs.iter().filter(|run| run["state"] != "succeeded").count();
+    assert!(odd == usize::from(point == "stop.accepted") || odd == 0, "{runs:#?}");
+    world.finish().await;
+}
+
+/// Asks for the first run's stop until it is accepted.
+async fn stop_one(world: &World, pipeline: &str) {
+    let path = format!("/api/v2/pipelines/{pipeline}/runs/1/stop");
+    harness::eventually_within(harness::eventually::LONG_PATIENCE, "a stop is accepted", async || {
+        let api = world.api();
+        let request = api.request(reqwest::Method::POST, &path).json(&serde_json::json!({"mode": "cancel"}));
+        (api.try_send(request).await?.status == 202).then_some(())
+    })
+    .await;
+}
