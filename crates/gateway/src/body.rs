@@ -32,6 +32,10 @@ impl Content {
     /// Reads JSON, whatever the request calls it. An empty body is an empty object.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let bytes: &[u8] = if self.is_blank() { b"{}" } else { &self.bytes };
+        // Deserialisers take a list for a struct whose fields come in their order.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Problem::invalid("the body is a list: send an object"));
+        }
         serde_json::from_slice(bytes)
             .map_err(|error| Problem::invalid(format!("the body can't be used: {error}")))
     }
