@@ -189,6 +189,11 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+# A reader that was killed loses its place after 6 s instead of 45: tests kill often.
+group.consumer.min.heartbeat.interval.ms=1000
+group.consumer.heartbeat.interval.ms=1000
+group.consumer.min.session.timeout.ms=6000
+group.consumer.session.timeout.ms=6000
 log.segment.bytes=16777216
 log.cleaner.dedupe.buffer.size=8388608
 ",
