@@ -47,11 +47,18 @@ async fn goes_on(world: &World, pipeline: &str) {
     let api = world.api();
     let run = api.ended_at_last(pipeline, 1).await;
     assert_end(&run, "succeeded", "completed");
-    assert_eq!((&run["attempt"], &step_of(&run, "first")["tries"]), (&json!(2), &json!(1)), "{run:#}");
+    assert_eq!(
+        (&run["attempt"], &step_of(&run, "first")["tries"]),
+        (&json!(2), &json!(1)),
+        "{run:#}"
+    );
     let log = api.log(pipeline, 1).await;
     let firsts = log.iter().filter(|it| it["message"] == "first").count();
     assert_eq!(firsts, 1, "the finished step did not run again");
-    assert!(log.iter().any(|it| it["kind"] == "attempt.lost"), "the log says that an attempt was lost");
+    assert!(
+        log.iter().any(|it| it["kind"] == "attempt.lost"),
+        "the log says that an attempt was lost"
+    );
 }
 
 async fn another_executor_goes_on_in_the_same_workspace(shape: Shape) {
@@ -68,9 +75,19 @@ async fn another_executor_goes_on_in_the_same_workspace(shape: Shape) {
 }
 
 /// The executor that has the run, and the other one.
-fn holder<'w>(world: &'w World, run: &serde_json::Value) -> (&'w harness::world::Server, &'w harness::world::Server) {
+fn holder<'w>(
+    world: &'w World,
+    run: &serde_json::Value,
+) -> (&'w harness::world::Server, &'w harness::world::Server) {
     let (one, two) = (world.server("executor"), world.server("executor-2"));
-    if run["executor"].as_str().is_some_and(|it| it.ends_with("-2")) { (two, one) } else { (one, two) }
+    if run["executor"]
+        .as_str()
+        .is_some_and(|it| it.ends_with("-2"))
+    {
+        (two, one)
+    } else {
+        (one, two)
+    }
 }
 
 async fn nothing_outlives_its_attempt_whatever_it_forked(shape: Shape) {
@@ -85,23 +102,42 @@ async fn nothing_outlives_its_attempt_whatever_it_forked(shape: Shape) {
     let pipeline = api.define_steps("forking", &steps).await;
     api.start(&pipeline).await;
     api.step_is(&pipeline, 1, "fork", "running").await;
-    eventually("the step has forked", async || (processes(&world).len() >= 7).then_some(())).await;
+    eventually("the step has forked", async || {
+        (processes(&world).len() >= 7).then_some(())
+    })
+    .await;
     let executor = world.server("executor");
     executor.kill();
-    eventually("nothing is left of the attempt", async || processes(&world).is_empty().then_some(())).await;
+    eventually("nothing is left of the attempt", async || {
+        processes(&world).is_empty().then_some(())
+    })
+    .await;
     world.start_again(executor).await;
-    assert_end(&world.api().ended_at_last(&pipeline, 1).await, "succeeded", "completed");
+    assert_end(
+        &world.api().ended_at_last(&pipeline, 1).await,
+        "succeeded",
+        "completed",
+    );
     world.finish().await;
 }
 
 async fn a_run_that_loses_three_executors_in_a_row_fails(shape: Shape) {
     let world = World::start(Settings::of(shape)).await;
-    let pipeline = world.api().define_steps("deadly", "- {id: kills, run: 'echo on; sleep 600'}\n- {id: never, run: 'true'}").await;
+    let pipeline = world
+        .api()
+        .define_steps(
+            "deadly",
+            "- {id: kills, run: 'echo on; sleep 600'}\n- {id: never, run: 'true'}",
+        )
+        .await;
     world.api().start(&pipeline).await;
     for attempt in 1..=3 {
         let api = world.api();
-        let begun = |run: &serde_json::Value| run["attempt"] == attempt && step_of(run, "kills")["state"] == "running";
-        api.run_within(LONG_PATIENCE, &pipeline, 1, ("is at the attempt", begun)).await;
+        let begun = |run: &serde_json::Value| {
+            run["attempt"] == attempt && step_of(run, "kills")["state"] == "running"
+        };
+        api.run_within(LONG_PATIENCE, &pipeline, 1, ("is at the attempt", begun))
+            .await;
         world.crash("executor").await;
     }
     let run = world.api().ended_at_last(&pipeline, 1).await;
@@ -130,7 +166,9 @@ const THREE_LEASES: Duration = Duration::from_secs(9);
 async fn a_frozen_process_loses_no_run(shape: Shape) {
     let world = World::start(Settings::of(shape)).await;
     let api = world.api();
-    let pipeline = api.define_steps("frozen", "- {id: work, run: 'sleep 4; echo done'}").await;
+    let pipeline = api
+        .define_steps("frozen", "- {id: work, run: 'sleep 4; echo done'}")
+        .await;
     api.start(&pipeline).await;
     api.step_is(&pipeline, 1, "work", "running").await;
     let executor = world.server("executor");
@@ -156,13 +194,24 @@ async fn a_frozen_executor_reports_too_late(shape: Shape) {
     let run = api.ended_at_last(&pipeline, 1).await;
     assert_end(&run, "succeeded", "completed");
     assert_eq!(run["attempt"], 2, "{run:#}");
-    let of_first = || processes(&world).into_iter().filter(|it| it.attempt == 1).count();
-    eventually("nothing of the first attempt runs", async || (of_first() == 0).then_some(())).await;
+    let of_first = || {
+        processes(&world)
+            .into_iter()
+            .filter(|it| it.attempt == 1)
+            .count()
+    };
+    eventually("nothing of the first attempt runs", async || {
+        (of_first() == 0).then_some(())
+    })
+    .await;
     frozen.resume();
     let second = api.through(&pipeline).await;
     assert_end(&second, "succeeded", "completed");
     let now = api.run(&pipeline, 1).await;
-    assert_eq!(now, run, "what the first attempt says later changes nothing");
+    assert_eq!(
+        now, run,
+        "what the first attempt says later changes nothing"
+    );
     world.finish().await;
 }
 
@@ -185,13 +234,19 @@ async fn a_stop_ends_a_run_whose_executor_is_gone(shape: Shape) {
 async fn a_run_is_stopped_while_no_executor_is_there(shape: Shape) {
     let world = World::start(Settings::of(shape)).await;
     let api = world.api();
-    let pipeline = api.define_steps("alone", "- {id: work, run: sleep 600}").await;
+    let pipeline = api
+        .define_steps("alone", "- {id: work, run: sleep 600}")
+        .await;
     api.start(&pipeline).await;
     api.step_is(&pipeline, 1, "work", "running").await;
     let executor = world.server("executor");
     executor.kill();
     assert_eq!(api.stop(&pipeline, 1, "cancel").await.status, 202);
-    assert_end(&api.ended_at_last(&pipeline, 1).await, "cancelled", "stopped");
+    assert_end(
+        &api.ended_at_last(&pipeline, 1).await,
+        "cancelled",
+        "stopped",
+    );
     world.start_again(executor).await;
     world.finish().await;
 }

@@ -17,14 +17,20 @@ impl Load {
         let steps = "- {id: one, run: 'echo one; sleep 0.2'}\n- {id: two, run: 'sleep 0.2; echo two'}\n\
                      - {id: tidy, always: true, run: echo tidy}";
         let pipeline = world.api().define_steps("load", steps).await;
-        Self { pipeline, name: world.name("key") }
+        Self {
+            pipeline,
+            name: world.name("key"),
+        }
     }
 
     /// Accepts the runs `from` to `to`, counted from 1, however often it takes.
     pub(crate) async fn start(&self, world: &World, from: u32, to: u32) {
         let key = |number| format!("{}-{number}", self.name);
         let starts = (from..=to).map(|number| async move {
-            world.api().start_stubbornly(&self.pipeline, &key(number)).await
+            world
+                .api()
+                .start_stubbornly(&self.pipeline, &key(number))
+                .await
         });
         join_all(starts).await;
     }
@@ -36,7 +42,9 @@ impl Load {
         let patience = harness::eventually::LONG_PATIENCE;
         harness::eventually_within(patience, &what, async || {
             let api = world.api();
-            let answer = api.try_send(api.request(reqwest::Method::GET, &path)).await?;
+            let answer = api
+                .try_send(api.request(reqwest::Method::GET, &path))
+                .await?;
             let mut runs = answer.json["runs"].as_array().cloned().unwrap_or_default();
             runs.retain(is_ended);
             (runs.len() >= count).then_some(runs)

@@ -1,6 +1,9 @@
 //! What breaks, and what stays true: every story ends with the checker of the invariants.
 
-#![allow(clippy::unwrap_used, reason = "a test, which clippy can't see without its harness")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test, which clippy can't see without its harness"
+)]
 
 mod bus;
 mod executor;

@@ -24,8 +24,14 @@ const POINTS: [(&str, &str, u32); 14] = [
 
 pub(crate) fn stories() -> Vec<Story> {
     let crash = |(point, service, count): (&'static str, &'static str, u32)| {
-        let name = format!("a_crash_at_{}_{count}_of_{service}", point.replace('.', "_")).replace('-', "_");
-        let story = Story::own(&name, move |shape| Box::pin(a_crash(shape, point, service, count)));
+        let name = format!(
+            "a_crash_at_{}_{count}_of_{service}",
+            point.replace('.', "_")
+        )
+        .replace('-', "_");
+        let story = Story::own(&name, move |shape| {
+            Box::pin(a_crash(shape, point, service, count))
+        });
         // All of these are one process elsewhere, and several crashes there are like one.
         if count > 1 { story.long() } else { story }
     };
@@ -52,18 +58,30 @@ async fn a_crash(shape: Shape, point: &str, service: &str, count: u32) {
     tokio::join!(load.start(&world, 1, 6), crash, stop);
     let runs = load.has_ended(&world, 6).await;
     assert_eq!(runs.len(), 6, "each key started one run");
-    let odd = runs.iter().filter(|run| run["state"] != "succeeded").count();
-    assert!(odd == usize::from(point == "stop.accepted") || odd == 0, "{runs:#?}");
+    let odd = runs
+        .iter()
+        .filter(|run| run["state"] != "succeeded")
+        .count();
+    assert!(
+        odd == usize::from(point == "stop.accepted") || odd == 0,
+        "{runs:#?}"
+    );
     world.finish().await;
 }
 
 /// Asks for the first run's stop until it is accepted.
 async fn stop_one(world: &World, pipeline: &str) {
     let path = format!("/api/v2/pipelines/{pipeline}/runs/1/stop");
-    harness::eventually_within(harness::eventually::LONG_PATIENCE, "a stop is accepted", async || {
-        let api = world.api();
-        let request = api.request(reqwest::Method::POST, &path).json(&serde_json::json!({"mode": "cancel"}));
-        (api.try_send(request).await?.status == 202).then_some(())
-    })
+    harness::eventually_within(
+        harness::eventually::LONG_PATIENCE,
+        "a stop is accepted",
+        async || {
+            let api = world.api();
+            let request = api
+                .request(reqwest::Method::POST, &path)
+                .json(&serde_json::json!({"mode": "cancel"}));
+            (api.try_send(request).await?.status == 202).then_some(())
+        },
+    )
     .await;
 }

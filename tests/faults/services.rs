@@ -31,7 +31,14 @@ async fn runs_survive_crashes_of_everything_under_load(shape: Shape) {
 
 async fn runs_survive_a_crash_of_each_service_under_load(shape: Shape) {
     let world = World::start(Settings::of(shape).slots(4)).await;
-    let services = ["pipeline", "scheduler", "executor", "audit-log", "registry", "gateway"];
+    let services = [
+        "pipeline",
+        "scheduler",
+        "executor",
+        "audit-log",
+        "registry",
+        "gateway",
+    ];
     for (number, service) in (0_u32..).zip(services) {
         let load = Load::of(&world).await;
         let starting = load.start(&world, 1, 30);
@@ -41,7 +48,11 @@ async fn runs_survive_a_crash_of_each_service_under_load(shape: Shape) {
         };
         tokio::join!(starting, crash);
         load.has_succeeded(&world, 30).await;
-        eprintln!("crash {} of {}: {service} was killed and all runs went on", number + 1, services.len());
+        eprintln!(
+            "crash {} of {}: {service} was killed and all runs went on",
+            number + 1,
+            services.len()
+        );
     }
     world.finish().await;
 }
@@ -49,7 +60,9 @@ async fn runs_survive_a_crash_of_each_service_under_load(shape: Shape) {
 async fn a_scheduler_restarts_with_leases_live(shape: Shape) {
     let world = World::start(Settings::of(shape)).await;
     let api = world.api();
-    let pipeline = api.define_steps("leased", "- {id: long, run: 'sleep 5; echo done'}").await;
+    let pipeline = api
+        .define_steps("leased", "- {id: long, run: 'sleep 5; echo done'}")
+        .await;
     api.start(&pipeline).await;
     api.step_is(&pipeline, 1, "long", "running").await;
     world.crash("scheduler").await;

@@ -15,7 +15,10 @@ pub(crate) fn stories() -> Vec<Story> {
         a_database_that_is_away_at_start_is_waited_for,
     ];
     let on_postgres = [Shape::Spread, Shape::Joined];
-    alone.into_iter().map(|story| story.alone().only(&on_postgres)).collect()
+    alone
+        .into_iter()
+        .map(|story| story.alone().only(&on_postgres))
+        .collect()
 }
 
 const OUTAGE: Duration = Duration::from_secs(20);
@@ -33,13 +36,19 @@ async fn no_step_is_cut_by_an_outage_that_is_shorter_than_the_lease(shape: Shape
     api.start(&long).await;
     api.step_is(&long, 1, "long", "running").await;
     load.start(&world, 1, 5).await;
-    tokio::task::spawn_blocking(|| services().stop(Name::Postgres)).await.unwrap().unwrap();
+    tokio::task::spawn_blocking(|| services().stop(Name::Postgres))
+        .await
+        .unwrap()
+        .unwrap();
     let meanwhile = async {
         load.start(&world, 6, 10).await;
     };
     let outage = async {
         tokio::time::sleep(OUTAGE).await;
-        tokio::task::spawn_blocking(|| services().start(Name::Postgres)).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(|| services().start(Name::Postgres))
+            .await
+            .unwrap()
+            .unwrap();
     };
     tokio::join!(meanwhile, outage);
     load.has_succeeded(&world, 10).await;
@@ -56,12 +65,18 @@ async fn a_database_that_is_away_at_start_is_waited_for(shape: Shape) {
     for server in world.servers() {
         server.kill();
     }
-    tokio::task::spawn_blocking(|| services().stop(Name::Postgres)).await.unwrap().unwrap();
+    tokio::task::spawn_blocking(|| services().stop(Name::Postgres))
+        .await
+        .unwrap()
+        .unwrap();
     for server in world.servers() {
         world.start_only(server);
     }
     is_missing(&world, "store").await;
-    tokio::task::spawn_blocking(|| services().start(Name::Postgres)).await.unwrap().unwrap();
+    tokio::task::spawn_blocking(|| services().start(Name::Postgres))
+        .await
+        .unwrap()
+        .unwrap();
     world.ready().await;
     load.has_succeeded(&world, 3).await;
     world.finish().await;

@@ -184,7 +184,14 @@ impl Settings {
         let http = place.free_port();
         let data_dir = dir.join(&name).display().to_string();
         let listen = format!("127.0.0.1:{http}");
-        let args = ["serve", service, "--data-dir", &data_dir, "--listen", &listen];
+        let args = [
+            "serve",
+            service,
+            "--data-dir",
+            &data_dir,
+            "--listen",
+            &listen,
+        ];
         let mut args: Vec<String> = args.map(str::to_owned).to_vec();
         if CALLED.contains(&service) {
             let grpc = format!("127.0.0.1:{}", port(ports, &name));
