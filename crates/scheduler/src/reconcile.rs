@@ -87,7 +87,7 @@ impl Watch {
 }
 
 impl Desk {
-    /// Ends the attempts of executors whose lease is over.
+    /// Ends the attempts of executors whose lease is over, or that are not known.
     async fn lapse(&self) -> Result<(), Error> {
         for executor in self.store.lapsed().await? {
             tracing::warn!(
@@ -98,6 +98,10 @@ impl Desk {
                 self.end(&row, AttemptEnd::Lost).await?;
             }
             self.store.forget_executor(&executor).await?;
+        }
+        for row in self.store.assigned_to_nobody().await? {
+            tracing::warn!(run.id = row.run_id, "a run is assigned to nobody");
+            self.end(&row, AttemptEnd::Lost).await?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use runtime::clock;
+use runtime::database::store_now_ms;
 use sea_orm::sea_query::{Expr, LockBehavior, LockType};
 use sea_orm::{
     ColumnTrait as _, Condition, DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult,
@@ -59,7 +60,12 @@ async fn free_slots(tx: &DatabaseTransaction, holder: &Holder) -> Result<u64, Db
         .lock_exclusive()
         .one(tx)
         .await?;
-    let Some(row) = row.filter(|row| row.boot == holder.boot.cast_signed() && !row.draining) else {
+    // Its stream may outlive its lease, and what it were given then would be nobody's.
+    let now_ms = store_now_ms(tx).await?;
+    let may_work = |row: &executor::Model| {
+        row.boot == holder.boot.cast_signed() && !row.draining && row.expires_at_ms > now_ms
+    };
+    let Some(row) = row.filter(may_work) else {
         return Ok(0);
     };
     let busy = queue::Entity::find()

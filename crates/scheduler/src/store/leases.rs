@@ -3,7 +3,7 @@
 use runtime::clock::millis;
 use runtime::database::store_now_ms;
 use sea_orm::ActiveValue::{Set, Unchanged};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 
 use super::{Holder, Store};
@@ -81,9 +81,16 @@ impl Store {
         Ok(over.all(self.database.reader()).await?)
     }
 
-    /// Forgets an executor whose lease is over and that has no run any more.
+    /// Forgets an executor whose lease is over, unless it has a run yet.
     pub(crate) async fn forget_executor(&self, row: &executor::Model) -> Result<(), Error> {
         let tx = self.database.begin().await?;
+        // Runs are assigned under this lock.
+        let locked = executor::Entity::find_by_id(&row.name).lock_exclusive();
+        locked.one(&*tx).await?;
+        let assigned = queue::Entity::find().filter(queue::Column::Executor.eq(&row.name));
+        if assigned.one(&*tx).await?.is_some() {
+            return Ok(());
+        }
         executor::Entity::delete_many()
             .filter(executor::Column::Name.eq(&row.name))
             .filter(executor::Column::Boot.eq(row.boot))
@@ -91,6 +98,19 @@ impl Store {
             .exec(&*tx)
             .await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Runs that are assigned to executors that are not known (any more).
+    pub(crate) async fn assigned_to_nobody(&self) -> Result<Vec<queue::Model>, Error> {
+        let known = Query::select()
+            .column(executor::Column::Name)
+            .from(executor::Entity)
+            .to_owned();
+        let rows = queue::Entity::find()
+            .filter(queue::Column::Executor.is_not_null())
+            .filter(queue::Column::Executor.not_in_subquery(known))
+            .limit(100);
+        Ok(rows.all(self.database.reader()).await?)
     }
 
     /// An executor has a run that the queue doesn't know of: it is its own from now on.
