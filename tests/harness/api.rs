@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::eventually::{LONG_PATIENCE, PATIENCE, eventually, eventually_within};
@@ -65,26 +65,14 @@ impl<'a> Api<'a> {
 
     /// Sends a request; nothing if there was no whole answer.
     pub async fn try_send(&self, request: RequestBuilder) -> Option<Answer> {
-        let answer = request.send().await.ok()?;
-        let status = answer.status().as_u16();
-        let kind = answer
-            .headers()
-            .get("content-type")
-            .and_then(|it| it.to_str().ok());
-        let kind = kind.unwrap_or_default().to_owned();
-        let text = answer.text().await.ok()?;
-        let json = serde_json::from_str(&text).unwrap_or_default();
-        Some(Answer {
-            status,
-            text,
-            json,
-            kind,
-        })
+        whole(request.send().await.ok()?).await
     }
 
     /// Sends a request that has to be answered.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        self.try_send(request).await.expect("the server answers")
+        let answer = request.send().await;
+        let answer = answer.unwrap_or_else(|error| panic!("the server doesn't answer: {error:?}"));
+        whole(answer).await.expect("the server answers wholly")
     }
 
     /// Reads.
@@ -279,6 +267,15 @@ impl<'a> Api<'a> {
         let text = |it: &Value| it["message"].as_str().unwrap_or_default().to_owned();
         log.iter().filter(is_output).map(text).collect()
     }
+}
+
+async fn whole(answer: Response) -> Option<Answer> {
+    let status = answer.status().as_u16();
+    let kind = answer.headers().get("content-type");
+    let kind = kind.and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
+    let text = answer.text().await.ok()?;
+    let json = serde_json::from_str(&text).unwrap_or_default();
+    Some(Answer { status, text, json, kind })
 }
 
 /// Whether a run has ended.

@@ -5,7 +5,7 @@
 //! - [`invariants`]: reads databases, topics and the process table, and says what isn't true.
 //! - [`suite`]: stories, and the worlds that they run in.
 //!
-//! **Invariants:** a story waits on conditions and never for a time ([`eventually`]); no process
+//! **Invariants:** a story waits on conditions and never for a time ([`mod@eventually`]); no process
 //! of a world outlives it.
 
 #![allow(
