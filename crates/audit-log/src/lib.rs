@@ -5,7 +5,7 @@
 //! pages and for a live tail; it asks nobody and announces nothing.
 //!
 //! Output is kept in chunks ([`chunk`]), a compressed row for up to 64 KiB of lines; life-cycle
-//! lines ([`line`]) are attempt 0. A page merges both by time ([`page`]) and is read from a cursor
+//! lines ([`mod@line`]) are attempt 0. A page merges both by time ([`page`]) and is read from a cursor
 //! on ([`cursor`]).
 //!
 //! **Invariants:** the entries of an attempt are stored once each and shown in their order, without

@@ -1,7 +1,7 @@
 //! A change and its announcement: announce, relay, inbox and the bus.
 //!
-//! A service that changes something [`announce`]s it in the change's own transaction; the [`relay`]
-//! publishes what was announced to the [`bus`] and deletes it. Who [`consume`]s notes each message
+//! A service that changes something [`fn@announce`]s it in the change's own transaction; the [`fn@relay`]
+//! publishes what was announced to the [`bus`] and deletes it. Who [`fn@consume`]s notes each message
 //! in its inbox in the transaction of the message's effect. So a change and its news, and a message
 //! and its effect, are each true together or not at all, on a bus that delivers at least once.
 //!

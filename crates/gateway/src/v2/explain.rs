@@ -1,6 +1,6 @@
 //! Why a run waits, runs or has ended: sentences, each with its facts.
 //!
-//! Here the run and the scheduler are asked; what is said of it is decided in [`sentences`].
+//! Here the run and the scheduler are asked; what is said of it is decided in [`fn@sentences`].
 
 mod sentences;
 
