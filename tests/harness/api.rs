@@ -272,10 +272,18 @@ impl<'a> Api<'a> {
 async fn whole(answer: Response) -> Option<Answer> {
     let status = answer.status().as_u16();
     let kind = answer.headers().get("content-type");
-    let kind = kind.and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
+    let kind = kind
+        .and_then(|it| it.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
     let text = answer.text().await.ok()?;
     let json = serde_json::from_str(&text).unwrap_or_default();
-    Some(Answer { status, text, json, kind })
+    Some(Answer {
+        status,
+        text,
+        json,
+        kind,
+    })
 }
 
 /// Whether a run has ended.

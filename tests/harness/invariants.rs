@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::eventually::LONG_PATIENCE;
-use crate::world::World;
+use crate::world::{Server, World};
 
 use facts::Facts;
 pub use processes::{Found, processes};
@@ -48,7 +48,8 @@ async fn rested(world: &World) -> (Facts, Vec<String>) {
     let begun = Instant::now();
     loop {
         let facts = Facts::of(world).await;
-        let restless = facts.restless();
+        let kills: Vec<i64> = world.servers().iter().flat_map(Server::kills).collect();
+        let restless = facts.restless(&kills);
         if restless.is_empty() || begun.elapsed() > LONG_PATIENCE {
             return (facts, restless);
         }
