@@ -38,8 +38,13 @@ fn sound(steps: &mut Steps) -> bool {
 
 fn docs(steps: &mut Steps) -> bool {
     let mut doc = crate::cargo("doc");
-    doc.args(["--workspace", "--no-deps", "--document-private-items", "--quiet"])
-        .env("RUSTDOCFLAGS", "-D warnings");
+    doc.args([
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+        "--quiet",
+    ])
+    .env("RUSTDOCFLAGS", "-D warnings");
     steps.command("docs", &mut doc)
 }
 
