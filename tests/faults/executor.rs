@@ -19,6 +19,7 @@ pub(crate) fn stories() -> Vec<Story> {
     ];
     let apart = own![
         another_executor_goes_on_in_the_same_workspace,
+        another_executor_goes_on_in_a_copy_of_the_workspace,
         a_frozen_executor_reports_too_late,
         a_run_is_stopped_while_no_executor_is_there,
     ];
@@ -27,9 +28,9 @@ pub(crate) fn stories() -> Vec<Story> {
 }
 
 /// A first step that ends, and a second that goes on until the second attempt.
-const TWO_ATTEMPTS: &str = "- {id: first, run: 'echo kept > file; echo first'}\n\
-    - {id: second, run: 'cat file; test $PENSTOCK_ATTEMPT = 2 || sleep 600'}\n\
-    - {id: third, run: cat file}";
+const TWO_ATTEMPTS: &str = "- {id: first, run: 'echo first >> trace'}\n\
+    - {id: second, run: 'echo second >> trace; test $PENSTOCK_ATTEMPT = 2 || sleep 600'}\n\
+    - {id: third, run: cat trace}";
 
 async fn a_run_survives_its_executor(shape: Shape) {
     let world = World::start(Settings::of(shape)).await;
@@ -53,8 +54,9 @@ async fn goes_on(world: &World, pipeline: &str) {
         "{run:#}"
     );
     let log = api.log(pipeline, 1).await;
-    let firsts = log.iter().filter(|it| it["message"] == "first").count();
-    assert_eq!(firsts, 1, "the finished step did not run again");
+    let output = api.output(pipeline, 1).await;
+    let firsts = output.iter().filter(|line| *line == "first").count();
+    assert_eq!(firsts, 1, "a finished step doesn't run again: {output:?}");
     assert!(
         log.iter().any(|it| it["kind"] == "attempt.lost"),
         "the log says that an attempt was lost"
@@ -65,6 +67,19 @@ async fn another_executor_goes_on_in_the_same_workspace(shape: Shape) {
     let world = World::start(Settings::of(shape).executors(2)).await;
     let api = world.api();
     let pipeline = api.define_steps("moved", TWO_ATTEMPTS).await;
+    api.start(&pipeline).await;
+    let run = api.step_is(&pipeline, 1, "second", "running").await;
+    let (holder, _) = holder(&world, &run);
+    holder.kill();
+    goes_on(&world, &pipeline).await;
+    world.start_again(holder).await;
+    world.finish().await;
+}
+
+async fn another_executor_goes_on_in_a_copy_of_the_workspace(shape: Shape) {
+    let world = World::start(Settings::of(shape).executors(2).snapshots()).await;
+    let api = world.api();
+    let pipeline = api.define_steps("copied", TWO_ATTEMPTS).await;
     api.start(&pipeline).await;
     let run = api.step_is(&pipeline, 1, "second", "running").await;
     let (holder, _) = holder(&world, &run);

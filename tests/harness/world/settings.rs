@@ -60,6 +60,7 @@ pub struct Settings {
     schedulers: u32,
     executors: u32,
     pipelines: u32,
+    has_snapshots: bool,
     more: Vec<(String, String)>,
 }
 
@@ -73,6 +74,7 @@ impl Settings {
             schedulers: 1,
             executors: 1,
             pipelines: 1,
+            has_snapshots: false,
             more: Vec::new(),
         }
     }
@@ -109,6 +111,13 @@ impl Settings {
     #[must_use]
     pub fn pipelines(mut self, pipelines: u32) -> Self {
         self.pipelines = pipelines;
+        self
+    }
+
+    /// With workspaces that are copied from one executor to the next instead of shared.
+    #[must_use]
+    pub fn snapshots(mut self) -> Self {
+        self.has_snapshots = true;
         self
     }
 
@@ -206,9 +215,8 @@ impl Settings {
             env.push((variable, format!("http://127.0.0.1:{port}")));
         }
         if service == "executor" {
-            let shared = dir.join("workspaces").display().to_string();
             env.push(("PENSTOCK_EXECUTOR__NAME".into(), place.executor(number)));
-            env.push(("PENSTOCK_EXECUTOR__WORKSPACE_DIR".into(), shared));
+            env.extend(self.workspaces(dir));
         }
         Spec {
             name,
@@ -216,6 +224,21 @@ impl Settings {
             env,
             http_port: Some(http),
         }
+    }
+
+    /// Where executors that each have a process keep workspaces.
+    fn workspaces(&self, dir: &Path) -> Vec<(String, String)> {
+        let at = |name: &str| dir.join(name).display().to_string();
+        let said = if self.has_snapshots {
+            vec![
+                ("WORKSPACE", "snapshot".to_owned()),
+                ("SNAPSHOT_STORE", at("snapshots")),
+            ]
+        } else {
+            vec![("WORKSPACE_DIR", at("workspaces"))]
+        };
+        let variable = |(name, value)| (format!("PENSTOCK_EXECUTOR__{name}"), value);
+        said.into_iter().map(variable).collect()
     }
 
     fn common(&self, place: &Place) -> Vec<(String, String)> {
