@@ -56,12 +56,10 @@ async fn a_script_runs_a_pipeline_and_asks_for_its_status(world: &World) {
 
 async fn a_script_stops_and_resets_a_pipeline(world: &World) {
     let api = world.api();
-    let id = api
-        .define_steps(
-            "opsera-stop",
-            "- {id: a, run: 'echo on; sleep 1'}\n- {id: b, run: echo never}",
-        )
-        .await;
+    let gate = world.gate();
+    let pass = gate.pass();
+    let steps = format!("- {{id: a, run: '{pass}'}}\n- {{id: b, run: echo never}}");
+    let id = api.define_steps("opsera-stop", &steps).await;
     post(world, "run", &json!({"pipelineId": id})).await;
     api.step_is(&id, 1, "a", "running").await;
     let running = post(world, "status", &json!({"pipelineId": id})).await.json;
@@ -76,6 +74,7 @@ async fn a_script_stops_and_resets_a_pipeline(world: &World) {
     let stopped = post(world, "stop", &json!({"pipelineId": id})).await;
     let expected = "{\"status\":\"success\",\"message\":\"The pipeline has been stopped.\"}";
     assert_eq!((stopped.status, stopped.text.as_str()), (200, expected));
+    gate.open();
     let run = api.ended(&id, 1).await;
     assert_eq!(
         harness::api::states(&run),

@@ -244,12 +244,15 @@ async fn a_reset_needs_a_pipeline_at_rest(world: &World) {
 
 async fn a_forced_reset_stops_the_run(world: &World) {
     let api = world.api();
-    let steps = "- {id: work, run: sleep 1}\n- {id: next, run: echo never}";
-    let pipeline = api.define_steps("forced", steps).await;
+    let gate = world.gate();
+    let pass = gate.pass();
+    let steps = format!("- {{id: work, run: '{pass}'}}\n- {{id: next, run: echo never}}");
+    let pipeline = api.define_steps("forced", &steps).await;
     let run_count = api.start(&pipeline).await;
     api.step_is(&pipeline, run_count, "work", "running").await;
     let path = format!("/api/v2/pipelines/{pipeline}/reset");
     assert_eq!(api.post(&path, &json!({"force": true})).await.status, 204);
+    gate.open();
     assert_end(&api.ended(&pipeline, run_count).await, "cancelled", "reset");
     assert_eq!(api.start(&pipeline).await, run_count + 1);
     api.stop(&pipeline, run_count + 1, "kill").await;

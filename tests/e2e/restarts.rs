@@ -22,8 +22,12 @@ async fn queued_and_running_runs_survive_a_restart_of_everything(shape: Shape) {
     let world = World::start(Settings::of(shape)).await;
     let api = world.api();
     let name = world.name("survivors");
-    let steps = "- {id: first, run: 'echo first >> trace'}\n  - {id: second, run: 'echo second >> trace; sleep 1; echo on'}\n  \
-                 - {id: third, run: cat trace}";
+    let gate = world.gate();
+    let steps = format!(
+        "- {{id: first, run: 'echo first >> trace'}}\n  \
+         - {{id: second, run: 'echo second >> trace; {}'}}\n  - {{id: third, run: cat trace}}",
+        gate.pass()
+    );
     let pipeline = api
         .define(&format!(
             "name: {name}\nconcurrency: 1\nsteps:\n  {steps}\n"
@@ -34,6 +38,7 @@ async fn queued_and_running_runs_survive_a_restart_of_everything(shape: Shape) {
     }
     api.step_is(&pipeline, 1, "second", "running").await;
     world.crash_all().await;
+    gate.open();
     let api = world.api();
     for run_count in 1..=3 {
         let run = api.ended_at_last(&pipeline, run_count).await;

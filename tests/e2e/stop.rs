@@ -68,10 +68,15 @@ async fn begun(world: &World, steps: &str, first: &str) -> (String, i64) {
 
 async fn a_graceful_stop_lets_the_running_step_finish(world: &World) {
     let api = world.api();
-    let steps = "- {id: work, run: 'echo on; sleep 1; echo done'}\n- {id: next, run: echo never}\n\
-                 - {id: tidy, always: true, run: echo tidy}";
-    let (pipeline, run_count) = begun(world, steps, "work").await;
+    let gate = world.gate();
+    let steps = format!(
+        "- {{id: work, run: 'echo on; {}; echo done'}}\n- {{id: next, run: echo never}}\n\
+         - {{id: tidy, always: true, run: echo tidy}}",
+        gate.pass()
+    );
+    let (pipeline, run_count) = begun(world, &steps, "work").await;
     assert_eq!(api.stop(&pipeline, run_count, "graceful").await.status, 202);
+    gate.open();
     let run = api.ended(&pipeline, run_count).await;
     assert_end(&run, "cancelled", "stopped");
     assert_eq!(states(&run), ["succeeded", "skipped", "succeeded"]);
@@ -164,9 +169,12 @@ async fn a_stop_between_tries_starts_no_further_try(world: &World) {
 
 async fn a_stop_during_the_last_step_makes_a_stopped_run(world: &World) {
     let api = world.api();
-    let steps = "- {id: first, run: 'true'}\n- {id: last, run: 'echo on; sleep 1'}";
-    let (pipeline, run_count) = begun(world, steps, "last").await;
+    let gate = world.gate();
+    let pass = gate.pass();
+    let steps = format!("- {{id: first, run: 'true'}}\n- {{id: last, run: 'echo on; {pass}'}}");
+    let (pipeline, run_count) = begun(world, &steps, "last").await;
     api.stop(&pipeline, run_count, "graceful").await;
+    gate.open();
     let run = api.ended(&pipeline, run_count).await;
     assert_end(&run, "cancelled", "stopped");
     assert_eq!(states(&run), ["succeeded", "succeeded"]);
@@ -205,10 +213,17 @@ async fn a_second_stop_may_only_be_harder(world: &World) {
 
 async fn a_stop_in_a_finalizer_lets_it_finish_unless_it_is_a_kill(world: &World) {
     let api = world.api();
-    let steps = "- {id: work, run: 'true'}\n- {id: tidy, always: true, run: 'echo on; sleep 1; echo tidied'}";
     for mode in ["graceful", "kill"] {
-        let (pipeline, run_count) = begun(world, steps, "tidy").await;
+        let gate = world.gate();
+        let pass = gate.pass();
+        let steps = format!(
+            "- {{id: work, run: 'true'}}\n- {{id: tidy, always: true, run: 'echo on; {pass}'}}"
+        );
+        let (pipeline, run_count) = begun(world, &steps, "tidy").await;
         api.stop(&pipeline, run_count, mode).await;
+        if mode == "graceful" {
+            gate.open();
+        }
         let run = api.ended(&pipeline, run_count).await;
         let tidy = if mode == "kill" {
             "cancelled"

@@ -200,12 +200,16 @@ async fn a_frozen_executor_reports_too_late(shape: Shape) {
     let world = World::start(Settings::of(shape).executors(2)).await;
     let api = world.api();
     // The first attempt ends while its executor is frozen, and within its lease.
-    let steps = "- {id: work, run: 'echo $PENSTOCK_ATTEMPT >> trace; sleep 1; cat trace'}";
-    let pipeline = api.define_steps("late", steps).await;
+    let gate = world.gate();
+    let pass = gate.pass();
+    let steps =
+        format!("- {{id: work, run: 'echo $PENSTOCK_ATTEMPT >> trace; {pass}; cat trace'}}");
+    let pipeline = api.define_steps("late", &steps).await;
     api.start(&pipeline).await;
     let run = api.step_is(&pipeline, 1, "work", "running").await;
     let (frozen, _) = holder(&world, &run);
     frozen.pause();
+    gate.open();
     let run = api.ended_at_last(&pipeline, 1).await;
     assert_end(&run, "succeeded", "completed");
     assert_eq!(run["attempt"], 2, "{run:#}");

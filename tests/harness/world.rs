@@ -3,6 +3,7 @@
 //! **Invariant:** when a world is dropped, however that comes about, its processes are gone.
 
 mod client;
+mod gate;
 mod hurt;
 pub(crate) mod place;
 mod server;
@@ -22,6 +23,7 @@ use crate::eventually::eventually_within;
 use crate::topics::Topics;
 
 pub use client::Said;
+pub use gate::Gate;
 pub use server::Server;
 pub use settings::{Settings, Shape};
 
