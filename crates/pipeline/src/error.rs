@@ -53,6 +53,9 @@ pub enum Error {
     /// A row holds what this version can't read.
     #[error("a stored row can't be read: {0}")]
     Row(String),
+    /// Reading the definition has panicked.
+    #[error("the definition can't be read")]
+    Reading(#[from] runtime::aside::Panicked),
     /// A message can't be announced.
     #[error("a message can't be announced")]
     Outbox(#[from] outbox::Error),
@@ -70,7 +73,7 @@ impl Fault for Error {
             Self::Exists(_) => Kind::Exists,
             Self::Registry(_) => Kind::Unavailable,
             Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
-            Self::Row(_) | Self::Outbox(_) | Self::Store(_) => Kind::Internal,
+            Self::Row(_) | Self::Reading(_) | Self::Outbox(_) | Self::Store(_) => Kind::Internal,
         }
     }
 
@@ -87,6 +90,7 @@ impl Fault for Error {
             Self::Unfinished(_) => "UNFINISHED",
             Self::Registry(_) => "REGISTRY_AWAY",
             Self::Row(_) => "ROW",
+            Self::Reading(_) => "READING",
             Self::Outbox(_) => "OUTBOX",
             Self::Store(_) => "STORE",
         }

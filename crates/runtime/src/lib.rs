@@ -5,6 +5,7 @@
 //! - [`route`]: calls to a peer, in this process or behind a socket, under one type.
 //! - [`front`]: the HTTP port of a process, open before its services are.
 //! - [`serve`]: listeners for gRPC and HTTP, health, reflection, readiness and draining.
+//! - [`aside`]: work that takes the CPU for long, aside from the threads that answer.
 //! - [`bell`]: supervised loops that look again when rung, and every so often anyway.
 //! - [`fault`]: what can go wrong, as its caller needs to know it.
 //! - [`fault_point`]: places at which a test can make the process end.
@@ -12,6 +13,7 @@
 //!
 //! **Invariant:** this crate knows none of ours.
 
+pub mod aside;
 pub mod bell;
 pub mod clock;
 pub mod config;
@@ -25,6 +27,7 @@ pub mod route;
 pub mod serve;
 pub mod telemetry;
 
+pub use aside::Aside;
 pub use bell::{Bell, Progress, Tasks};
 pub use database::Database;
 pub use fault::{Fault, Kind};

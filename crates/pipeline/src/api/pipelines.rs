@@ -2,6 +2,7 @@
 
 use contracts::message::{Actor as ActorMessage, StopMode as StopMessage};
 use contracts::pipeline as wire;
+use runtime::Aside;
 use steps::Definition;
 use tonic::{Request, Response, Status};
 
@@ -15,6 +16,8 @@ use crate::store::{Define, Origin, Start, StopAll, Store};
 /// The service of pipelines.
 pub(crate) struct Pipelines {
     store: Store,
+    /// Where definitions are read: one of 1 MiB can take a large part of a second.
+    reading: Aside,
 }
 
 /// Who asks, parsed.
@@ -25,7 +28,10 @@ struct Caller {
 
 impl Pipelines {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+        Self {
+            store,
+            reading: Aside::sparing(),
+        }
     }
 
     async fn find(
@@ -35,6 +41,12 @@ impl Pipelines {
     ) -> Result<pipeline::Model, Error> {
         let reference = Reference::of(&reference.unwrap_or_default().text)?;
         self.store.find(&caller.account, &reference).await
+    }
+
+    /// Reads a definition, aside from the threads that answer others meanwhile.
+    async fn definition(&self, source: String) -> Result<Definition, Error> {
+        let read = self.reading.run(move || Definition::from_source(&source));
+        read.await?.map_err(Error::Faults)
     }
 
     async fn whole_run(
@@ -54,7 +66,7 @@ impl wire::pipelines_server::Pipelines for Pipelines {
     ) -> Result<Response<wire::Pipeline>, Status> {
         let request = request.into_inner();
         let caller = Caller::of(request.caller)?;
-        let definition = Definition::from_source(&request.source).map_err(Error::Faults)?;
+        let definition = self.definition(request.source).await?;
         let pipeline_id = match request.pipeline {
             Some(reference) => Some(self.find(&caller, Some(reference)).await?.id),
             None => None,

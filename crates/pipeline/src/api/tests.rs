@@ -8,8 +8,8 @@ use contracts::pipeline::begin_attempt_response::Verdict;
 use contracts::pipeline::pipelines_client::PipelinesClient;
 use contracts::pipeline::{
     BeginAttemptRequest, BeginAttemptResponse, Caller, DefineRequest, EndAttemptRequest,
-    GetRunRequest, Outcome, Pipeline, PipelineRef, ReportRequest, ReportResponse, Run,
-    StartRunRequest, StepReport, StopRunsRequest,
+    GetRunRequest, ListPipelinesRequest, Outcome, Pipeline, PipelineRef, ReportRequest,
+    ReportResponse, Run, StartRunRequest, StepReport, StopRunsRequest,
 };
 use outbox::Bus;
 use runtime::{Database, Readiness, Route, Tasks, route};
@@ -309,4 +309,32 @@ async fn a_definition_again_makes_no_version_and_another_of_the_name_is_refused(
         })
         .await;
     assert_eq!(refused.unwrap_err().code(), Code::AlreadyExists);
+}
+
+#[tokio::test]
+async fn others_are_answered_while_a_monstrous_definition_is_read() {
+    let service = service().await;
+    let monster = DefineRequest {
+        caller: Some(caller()),
+        source: format!(
+            "{{\"name\": \"x\", \"steps\": [{}1]}}",
+            "1,".repeat(500_000)
+        ),
+        ..Default::default()
+    };
+    // The one thread of this test would be busy until the monster is read, were it read there.
+    let mut pipelines = service.pipelines.clone();
+    let mut read = Box::pin(pipelines.define(monster));
+    let mut others = service.pipelines.clone();
+    let listed = others.list_pipelines(ListPipelinesRequest {
+        caller: Some(caller()),
+        limit: 1,
+        ..Default::default()
+    });
+    tokio::select! {
+        biased;
+        answer = &mut read => panic!("the monster was read first: {answer:?}"),
+        answer = listed => assert!(answer.unwrap().into_inner().pipelines.is_empty()),
+    }
+    assert_eq!(read.await.unwrap_err().code(), Code::InvalidArgument);
 }
