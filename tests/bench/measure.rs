@@ -21,7 +21,7 @@ pub(crate) struct Http {
 impl Http {
     pub(crate) fn of(world: &World) -> Self {
         Self {
-            client: reqwest::Client::new(),
+            client: runtime::tls::client().build().expect("a client can be made"),
             url: world.url(),
         }
     }

@@ -36,7 +36,7 @@ pub struct Answer {
 pub fn http() -> &'static Client {
     static HTTP: OnceLock<Client> = OnceLock::new();
     HTTP.get_or_init(|| {
-        let client = Client::builder()
+        let client = runtime::tls::client()
             .connect_timeout(Duration::from_secs(5))
             .no_proxy();
         client.build().expect("a client can be made")

@@ -5,6 +5,7 @@
 //! - [`route`]: calls to a peer, in this process or behind a socket, under one type.
 //! - [`front`]: the HTTP port of a process, open before its services are.
 //! - [`serve`]: listeners for gRPC and HTTP, health, reflection, readiness and draining.
+//! - [`tls`]: the one cryptography provider, and clients over HTTP.
 //! - [`aside`]: work that takes the CPU for long, aside from the threads that answer.
 //! - [`bell`]: supervised loops that look again when rung, and every so often anyway.
 //! - [`fault`]: what can go wrong, as its caller needs to know it.
@@ -26,6 +27,7 @@ pub mod ready;
 pub mod route;
 pub mod serve;
 pub mod telemetry;
+pub mod tls;
 
 pub use aside::Aside;
 pub use bell::{Bell, Progress, Tasks};

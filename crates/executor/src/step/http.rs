@@ -42,7 +42,7 @@ pub(crate) struct Clients {
 impl Clients {
     pub(crate) fn new() -> Result<Self, Error> {
         let client = |is_strict| {
-            Client::builder()
+            runtime::tls::client()
                 .user_agent(concat!("penstock/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(CONNECT)
                 .redirect(Policy::custom(move |attempt| {

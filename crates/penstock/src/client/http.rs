@@ -61,7 +61,7 @@ impl Body {
 impl Http {
     /// Asks where `connection` says.
     pub(crate) fn new(connection: &args::Connection) -> Result<Self, Error> {
-        let client = reqwest::Client::builder()
+        let client = runtime::tls::client()
             .connect_timeout(Duration::from_secs(5))
             .user_agent(concat!("penstock/", env!("CARGO_PKG_VERSION")))
             .build()
