@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout, reason = "what a command prints is its result")]
 
 pub mod bench;
+mod dependencies;
 pub mod lint;
 pub mod manifest;
 mod process;

@@ -1,10 +1,10 @@
-//! `cargo xtask lint`: format, clippy and the manifests; with `--stats` also how long files and
-//! functions are.
+//! `cargo xtask lint`: format, manifests, dependencies and clippy; with `--stats` also how long
+//! files and functions are.
 
 use anyhow::ensure;
 
 use crate::step::Steps;
-use crate::{manifest, stats};
+use crate::{dependencies, manifest, stats};
 
 /// Runs the checks, and prints the table of sizes if `with_stats`; answers whether everything
 /// passed.
@@ -25,6 +25,7 @@ pub(crate) fn checks(steps: &mut Steps) -> bool {
     clippy.args(["--workspace", "--all-targets", "--", "-D", "warnings"]);
     steps.command("format", &mut format)
         && steps.deed("manifests", manifests)
+        && dependencies::checks(steps)
         && steps.command("clippy", &mut clippy)
 }
 

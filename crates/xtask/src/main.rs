@@ -23,7 +23,7 @@ enum Task {
         #[arg(long)]
         all: bool,
     },
-    /// Checks format, lints and manifests.
+    /// Checks format, manifests, dependencies and lints.
     Lint {
         /// Also prints how long the files and functions of each crate are.
         #[arg(long)]

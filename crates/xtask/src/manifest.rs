@@ -1,5 +1,6 @@
 //! The rules that every crate's `Cargo.toml` keeps: lints and versions are said once, at the root.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -11,18 +12,22 @@ const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencie
 /// What is wrong with the manifests of the workspace at `root`, a sentence each, in order of path.
 pub fn faults(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut faults = Vec::new();
+    let mut named = BTreeSet::new();
     for name in crates(root)? {
-        let path = root.join(&name).join("Cargo.toml");
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("{} is unreadable", path.display()))?;
-        let manifest: Table = toml::from_str(&text)?;
-        faults.extend(
-            faults_of(&manifest)
-                .into_iter()
-                .map(|fault| format!("{name}: {fault}")),
-        );
+        let manifest = read(&root.join(&name))?;
+        let found = faults_of(&manifest).into_iter();
+        faults.extend(found.map(|fault| format!("{name}: {fault}")));
+        named.extend(tables(&manifest).flat_map(|table| table.keys().cloned()));
     }
+    faults.extend(unused(&read(root)?, &named));
     Ok(faults)
+}
+
+fn read(folder: &Path) -> anyhow::Result<Table> {
+    let path = folder.join("Cargo.toml");
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("{} is unreadable", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} is no manifest", path.display()))
 }
 
 /// The folders of the workspace's crates, relative to the root.
@@ -46,25 +51,34 @@ fn faults_of(manifest: &Table) -> Vec<String> {
     if lints != Some(&Value::Boolean(true)) {
         faults.push("it does not inherit the lints; add [lints] workspace = true".to_owned());
     }
-    let targets = manifest
-        .get("target")
-        .and_then(Value::as_table)
-        .into_iter()
-        .flatten();
-    let tables = targets
-        .filter_map(|(_, target)| target.as_table())
-        .chain([manifest]);
-    for table in tables {
-        for dependencies in KINDS.iter().filter_map(|kind| table.get(*kind)?.as_table()) {
-            let own = dependencies.iter().filter(|(_, said)| !is_inherited(said));
-            faults.extend(own.map(|(name, _)| {
-                format!(
-                    "{name} is not inherited; name it in the root and write {name}.workspace = true"
-                )
-            }));
-        }
+    for dependencies in tables(manifest) {
+        let own = dependencies.iter().filter(|(_, said)| !is_inherited(said));
+        faults.extend(own.map(|(name, _)| {
+            format!(
+                "{name} is not inherited; name it in the root and write {name}.workspace = true"
+            )
+        }));
     }
     faults
+}
+
+/// The tables of dependencies, those for some targets only included.
+fn tables(manifest: &Table) -> impl Iterator<Item = &Table> {
+    let targets = manifest.get("target").and_then(Value::as_table);
+    let targets = targets.into_iter().flatten();
+    targets
+        .filter_map(|(_, target)| target.as_table())
+        .chain([manifest])
+        .flat_map(|table| KINDS.iter().filter_map(|kind| table.get(*kind)?.as_table()))
+}
+
+/// What the root names and no crate uses. The crates of the workspace itself may be so.
+fn unused(root: &Table, named: &BTreeSet<String>) -> Vec<String> {
+    let said = root.get("workspace").and_then(|it| it.get("dependencies"));
+    let said = said.and_then(Value::as_table).into_iter().flatten();
+    said.filter(|(name, about)| !named.contains(*name) && about.get("path").is_none())
+        .map(|(name, _)| format!("Cargo.toml: {name} is used by no crate; remove it"))
+        .collect()
 }
 
 fn is_inherited(dependency: &Value) -> bool {
@@ -95,5 +109,13 @@ mod tests {
              [target.'cfg(unix)'.dependencies]\nlibc = { path = \"x\" }",
         );
         assert_eq!(faults.len(), 4, "{faults:?}");
+    }
+
+    #[test]
+    fn what_no_crate_uses_is_found_in_the_root() {
+        let root = "[workspace.dependencies]\nserde = \"1\"\nold = \"1\"\nours = { path = \"x\" }";
+        let named = BTreeSet::from(["serde".to_owned()]);
+        let faults = unused(&toml::from_str(root).unwrap(), &named);
+        assert_eq!(faults, ["Cargo.toml: old is used by no crate; remove it"]);
     }
 }

@@ -75,7 +75,7 @@ impl Services {
     /// Starts both side by side, installing what is missing where we may, and answers when both
     /// serve.
     pub fn up(&self) -> anyhow::Result<Urls> {
-        tools::provide()?;
+        tools::provide_services()?;
         let _lock = self.lock()?;
         let record = Record::read(&self.dir)?.map_or_else(Record::with_free_ports, Ok)?;
         record.write(&self.dir)?;

@@ -7,7 +7,7 @@
 //! Test targets are always chosen from the whole workspace, so that every step uses the same
 //! features and nothing is compiled twice.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::services::Services;
 use crate::step::Steps;
@@ -29,7 +29,6 @@ fn sound(steps: &mut Steps) -> bool {
     steps.deed("tools", tools::provide)
         && lint::checks(steps)
         && docs(steps)
-        && deny(steps)
         && steps.command(
             "build",
             crate::cargo("build").args(["--workspace", "--bins", "--tests"]),
@@ -46,36 +45,6 @@ fn docs(steps: &mut Steps) -> bool {
     ])
     .env("RUSTDOCFLAGS", "-D warnings");
     steps.command("docs", &mut doc)
-}
-
-/// Licences, sources and known holes of what we depend on, as far as the means are there.
-fn deny(steps: &mut Steps) -> bool {
-    const NAME: &str = "licences and sources";
-    const ADVISORIES: &str = "advisories";
-    if tools::program("cargo-deny").is_none() {
-        steps.skip(NAME, "cargo-deny is not installed");
-        steps.skip(ADVISORIES, "cargo-deny is not installed");
-        return true;
-    }
-    let passed = steps.command(
-        NAME,
-        crate::cargo("deny").args(["check", "bans", "licenses", "sources"]),
-    );
-    let mut fetch = crate::cargo("deny");
-    let fetched = fetch
-        .args(["fetch", "db"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if !fetched.is_ok_and(|status| status.success()) {
-        steps.skip(ADVISORIES, "the advisory database can't be reached");
-        return passed;
-    }
-    passed
-        && steps.command(
-            ADVISORIES,
-            crate::cargo("deny").args(["check", "advisories"]),
-        )
 }
 
 fn embedded(steps: &mut Steps, all: bool) {

@@ -1,144 +1,165 @@
 //! Programs that the tasks need and that no crate brings: found, installed where we may, or named
 //! with the way to get them.
+//!
+//! Kept true: nothing is installed unless we are root and `apt-get` is there, and then only what is
+//! missing; what can't be had is named, all at once, with the command that brings it.
 
-use std::path::PathBuf;
+mod system;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 
+use self::system::System;
 use crate::process;
 
 /// The oldest Java that the broker runs on.
 const JAVA: u32 = 17;
 
-/// A Debian package, and how to tell that what we want of it is there.
-struct Package {
-    name: &'static str,
-    is_there: fn() -> bool,
+/// Something we need, the Debian package that brings it, and how to tell that it is there.
+#[derive(Clone, Copy)]
+struct Need {
+    what: &'static str,
+    package: &'static str,
+    is_there: fn(&System) -> bool,
 }
 
-const PACKAGES: [Package; 4] = [
-    Package {
-        name: "build-essential",
-        is_there: has_compiler,
+/// What building and the repository's own tests need.
+const BUILDING: [Need; 2] = [
+    Need {
+        what: "a C and a C++ compiler, make and perl",
+        package: "build-essential",
+        is_there: |system| {
+            ["cc", "c++", "make", "perl"]
+                .into_iter()
+                .all(|it| system.has(it))
+        },
     },
-    Package {
-        name: "postgresql",
-        is_there: || postgres_bin().is_some(),
-    },
-    Package {
-        name: "default-jre-headless",
-        is_there: || java_version().is_some_and(|v| v >= JAVA),
-    },
-    Package {
-        name: "maven",
-        is_there: || program("mvn").is_some(),
+    Need {
+        what: "git",
+        package: "git",
+        is_there: |system| system.has("git"),
     },
 ];
 
-/// Makes sure that a compiler, PostgreSQL, Java and Maven are there.
-///
-/// As root on a system with `apt-get` the missing ones are installed; else the error names them and
-/// the command.
+/// What the tests' PostgreSQL and Kafka need.
+const SERVICES: [Need; 3] = [
+    Need {
+        what: "the server of PostgreSQL",
+        package: "postgresql",
+        is_there: |system| system.postgres_bin().is_some(),
+    },
+    Need {
+        what: "Java, version 17 or newer",
+        package: "default-jre-headless",
+        is_there: |system| system.java_version().is_some_and(|it| it >= JAVA),
+    },
+    Need {
+        what: "Maven (mvn)",
+        package: "maven",
+        is_there: |system| system.has("mvn"),
+    },
+];
+
+/// Makes sure that everything is there that building and all tests need.
 pub(crate) fn provide() -> anyhow::Result<()> {
-    let missing = missing();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let packages = missing.join(" ");
-    if !is_root() || program("apt-get").is_none() {
-        bail!("missing: {packages}. On Debian: apt-get install {packages} (Java {JAVA} or newer)");
-    }
-    eprintln!("installing what is missing: {packages}");
-    apt_get(&["update", "-qq"])?;
-    apt_get(
-        &[
-            &["install", "-y", "-qq", "--no-install-recommends"],
-            missing.as_slice(),
-        ]
-        .concat(),
-    )?;
-    let still = self::missing();
-    ensure!(
-        still.is_empty(),
-        "still missing after apt-get: {}",
-        still.join(" ")
-    );
-    Ok(())
+    provided(&System::here(), &[&BUILDING[..], &SERVICES[..]].concat())
 }
 
-fn missing() -> Vec<&'static str> {
-    PACKAGES
-        .iter()
-        .filter(|package| !(package.is_there)())
-        .map(|package| package.name)
-        .collect()
-}
-
-fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {
-    let status = Command::new("apt-get")
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .status()
-        .context("apt-get could not be started")?;
-    ensure!(status.success(), "apt-get {} failed", arguments.join(" "));
-    Ok(())
-}
-
-/// Says whether we are root, whom PostgreSQL refuses to serve.
-pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-/// Where a program lies on the path.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
+/// Makes sure that everything is there that the tests' services need.
+pub(crate) fn provide_services() -> anyhow::Result<()> {
+    provided(&System::here(), &SERVICES)
 }
 
 /// The folder of the newest PostgreSQL server's programs.
 pub(crate) fn postgres_bin() -> Option<PathBuf> {
-    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    let newest = debian
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let version: u32 = path.file_name()?.to_str()?.parse().ok()?;
-            let bin = path.join("bin");
-            bin.join("initdb").is_file().then_some((version, bin))
-        })
-        .max();
-    newest
-        .map(|(_, bin)| bin)
-        .or_else(|| Some(program("initdb")?.parent()?.to_owned()))
+    System::here().postgres_bin()
 }
 
-fn has_compiler() -> bool {
-    ["cc", "c++", "make", "perl"]
-        .into_iter()
-        .all(|name| program(name).is_some())
+/// Says whether we are root, whom PostgreSQL refuses to serve.
+pub(crate) fn is_root() -> bool {
+    System::here().is_root
 }
 
-/// The major version of the Java on the path.
-fn java_version() -> Option<u32> {
-    let output = Command::new("java")
-        .arg("-XX:-UsePerfData")
-        .arg("-version")
-        .output()
-        .ok()?;
-    major(&String::from_utf8_lossy(&output.stderr))
+/// Installs what is missing as root on a system with `apt-get`; elsewhere the error says what is
+/// missing and how to get it.
+fn provided(system: &System, needs: &[Need]) -> anyhow::Result<()> {
+    let missing = missing(system, needs);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let Some(apt_get) = system.program("apt-get") else {
+        bail!(
+            "{}there is no apt-get to install it with: install it as your system does",
+            named(&missing)
+        );
+    };
+    let packages: Vec<_> = missing.iter().map(|it| it.package).collect();
+    let command = format!("apt-get install -y {}", packages.join(" "));
+    if !system.is_root {
+        bail!(
+            "{}only root may install it: run\n  sudo apt-get update && sudo {command}",
+            named(&missing)
+        );
+    }
+    eprintln!("installing what is missing: {}", packages.join(" "));
+    install(&apt_get, &packages).map_err(|error| {
+        anyhow!(
+            "{}{error:#}; what it said is above. Without a network or a mirror, bring the packages \
+             by other means:\n  {command}",
+            named(&missing)
+        )
+    })?;
+    let still = self::missing(system, needs);
+    ensure!(
+        still.is_empty(),
+        "{}its package was installed and is too old, or is not on the PATH: install a newer one",
+        named(&still)
+    );
+    Ok(())
 }
 
-/// Reads `openjdk version "17.0.15" …`.
-fn major(said: &str) -> Option<u32> {
-    said.split('"')
-        .nth(1)?
-        .split(['.', '-', '+'])
-        .next()?
-        .parse()
-        .ok()
+fn missing(system: &System, needs: &[Need]) -> Vec<Need> {
+    let missing = needs.iter().filter(|need| !(need.is_there)(system));
+    missing.copied().collect()
+}
+
+/// What is missing, a line each.
+fn named(missing: &[Need]) -> String {
+    let mut text = "missing:\n".to_owned();
+    for need in missing {
+        // A string takes whatever is written to it.
+        let _ = writeln!(text, "  {} (Debian package {})", need.what, need.package);
+    }
+    text
+}
+
+/// Installs packages. Lists that can't be fetched are no fault while those that are there do.
+fn install(apt_get: &Path, packages: &[&str]) -> anyhow::Result<()> {
+    if let Err(error) = run(Command::new(apt_get).args(["update", "-qq"])) {
+        eprintln!("{error:#}; trying with the lists that are there");
+    }
+    let mut install = Command::new(apt_get);
+    install.args(["install", "-y", "-qq", "--no-install-recommends"]);
+    // Another apt-get, of a machine's first minutes say, is waited for.
+    install.args(["-o", "DPkg::Lock::Timeout=120"]);
+    run(install
+        .args(packages)
+        .env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// Runs a program to its end with its output shown.
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let line = process::shown(command);
+    let status = command
+        .status()
+        .with_context(|| format!("{line} could not be started"))?;
+    ensure!(status.success(), "{line} failed ({status})");
+    Ok(())
 }
 
 /// Runs a program to its end; the error quotes what it wrote.
@@ -155,16 +176,4 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
         complaint.trim_end()
     );
     Ok(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::major;
-
-    #[test]
-    fn the_version_of_java_is_read_from_what_it_says() {
-        assert_eq!(major("openjdk version \"17.0.15\" 2025-04-15"), Some(17));
-        assert_eq!(major("openjdk version \"21-ea\" 2023"), Some(21));
-        assert_eq!(major("command not found"), None);
-    }
 }

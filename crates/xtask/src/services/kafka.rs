@@ -236,7 +236,14 @@ pub(super) fn jars() -> anyhow::Result<PathBuf> {
         home.join("maven").display()
     ));
     maven.env("MAVEN_OPTS", "-XX:-UsePerfData");
-    tools::output(&mut maven).context("the jars of Apache Kafka could not be fetched")?;
+    tools::output(&mut maven).with_context(|| {
+        format!(
+            "the jars of Apache Kafka could not be fetched: Maven must reach Maven Central or the \
+             mirror that ~/.m2/settings.xml names; with the network back, or {} copied from another \
+             machine, try again",
+            home.display()
+        )
+    })?;
     fs::write(&fetched, &wanted)?;
     Ok(jars)
 }
