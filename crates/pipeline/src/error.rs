@@ -56,6 +56,9 @@ pub enum Error {
     /// Reading the definition has panicked.
     #[error("the definition can't be read")]
     Reading(#[from] runtime::aside::Panicked),
+    /// Recording what an executor said has panicked.
+    #[error("the call can't be answered")]
+    Unanswered(#[from] runtime::gather::Unanswered),
     /// A message can't be announced.
     #[error("a message can't be announced")]
     Outbox(#[from] outbox::Error),
@@ -73,7 +76,11 @@ impl Fault for Error {
             Self::Exists(_) => Kind::Exists,
             Self::Registry(_) => Kind::Unavailable,
             Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
-            Self::Row(_) | Self::Reading(_) | Self::Outbox(_) | Self::Store(_) => Kind::Internal,
+            Self::Row(_)
+            | Self::Reading(_)
+            | Self::Unanswered(_)
+            | Self::Outbox(_)
+            | Self::Store(_) => Kind::Internal,
         }
     }
 
@@ -91,6 +98,7 @@ impl Fault for Error {
             Self::Registry(_) => "REGISTRY_AWAY",
             Self::Row(_) => "ROW",
             Self::Reading(_) => "READING",
+            Self::Unanswered(_) => "UNANSWERED",
             Self::Outbox(_) => "OUTBOX",
             Self::Store(_) => "STORE",
         }

@@ -69,7 +69,7 @@ pub fn start(
     );
     let pipelines = PipelinesServer::new(api::Pipelines::new(store.clone()))
         .max_decoding_message_size(LARGEST_MESSAGE);
-    let attempts = AttemptsServer::new(api::Attempts::new(store, registry))
+    let attempts = AttemptsServer::new(api::Attempts::new(store, registry, tasks))
         .max_decoding_message_size(LARGEST_MESSAGE);
     Routes::new(pipelines).add_service(attempts)
 }

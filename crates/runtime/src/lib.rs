@@ -8,6 +8,7 @@
 //! - [`tls`]: the one cryptography provider, and clients over HTTP.
 //! - [`aside`]: work that takes the CPU for long, aside from the threads that answer.
 //! - [`bell`]: supervised loops that look again when rung, and every so often anyway.
+//! - [`gather`]: calls that come at the same time, done together.
 //! - [`fault`]: what can go wrong, as its caller needs to know it.
 //! - [`fault_point`]: places at which a test can make the process end.
 //! - [`telemetry`]: logs, traces and metrics.
@@ -22,6 +23,7 @@ pub mod database;
 pub mod fault;
 pub mod fault_point;
 pub mod front;
+pub mod gather;
 pub mod lock;
 pub mod ready;
 pub mod route;
@@ -33,5 +35,6 @@ pub use aside::Aside;
 pub use bell::{Bell, Progress, Tasks};
 pub use database::Database;
 pub use fault::{Fault, Kind};
+pub use gather::Gather;
 pub use ready::Readiness;
 pub use route::Route;

@@ -9,7 +9,7 @@ use contracts::pipeline::{
     CheckAttemptsResponse, EndAttemptRequest, EndAttemptResponse, Grant, ListLiveRequest,
     ListLiveResponse, ListQueuedRequest, ListQueuedResponse, ReportRequest, ReportResponse,
 };
-use runtime::Route;
+use runtime::{Route, Tasks};
 use tonic::{Request, Response, Status};
 
 use crate::Error;
@@ -18,17 +18,22 @@ use crate::record::from_json;
 use crate::run::{AttemptEnd, Holder, Outcome, Run, StepReport};
 use crate::secrets::{self, Need, Revealed};
 use crate::state::State;
-use crate::store::{Answer, Begun, Store};
+use crate::store::{Answer, Begun, Calls, Store};
 
 /// The service of attempts.
 pub(crate) struct Attempts {
     store: Store,
+    calls: Calls,
     registry: Route,
 }
 
 impl Attempts {
-    pub(crate) fn new(store: Store, registry: Route) -> Self {
-        Self { store, registry }
+    pub(crate) fn new(store: Store, registry: Route, tasks: &Tasks) -> Self {
+        Self {
+            calls: Calls::new(store.clone(), tasks),
+            store,
+            registry,
+        }
     }
 
     /// Grants with the secrets they need. A step whose secret is missing fails here, which may
@@ -81,9 +86,10 @@ impl Attempts {
         };
         let last_seq = answer.run.last_seq;
         let attempt = answer.run.attempt;
+        let reports = move |_: &Run| Ok(vec![failed.clone()]);
         let mut next = self
-            .store
-            .report(&answer.row.id, attempt, |_| Ok(vec![failed]), last_seq)
+            .calls
+            .report(&answer.row.id, attempt, reports, last_seq)
             .await?;
         next.granted.append(&mut answer.granted);
         *answer = next;
@@ -103,7 +109,7 @@ impl wire::attempts_server::Attempts for Attempts {
             boot: request.boot,
         };
         let begun = self
-            .store
+            .calls
             .begin_attempt(&request.run_id, request.attempt, holder)
             .await?;
         let answer = match begun {
@@ -111,7 +117,7 @@ impl wire::attempts_server::Attempts for Attempts {
             Begun::Over => verdict(Verdict::Over),
             Begun::Its(mut answer) => {
                 let grants = self.grants(&mut answer).await?;
-                let pipeline_name = self.store.name_of(&answer.row.pipeline_id).await?;
+                let pipeline_name = self.store.name_of(&answer.row).await?;
                 begun_message(&answer, grants, pipeline_name)?
             }
         };
@@ -128,13 +134,11 @@ impl wire::attempts_server::Attempts for Attempts {
             steps,
             last_seq,
         } = request.into_inner();
-        let parse = |run: &Run| {
-            steps
-                .into_iter()
-                .map(|step| step_report(run, step))
-                .collect()
+        let parse = move |run: &Run| {
+            let reports = steps.iter().map(|step| step_report(run, step));
+            reports.collect()
         };
-        let mut answer = self.store.report(&run_id, attempt, parse, last_seq).await?;
+        let mut answer = self.calls.report(&run_id, attempt, parse, last_seq).await?;
         if answer.refused {
             metrics::counter!("penstock_refused_reports_total").increment(1);
             tracing::warn!(
@@ -304,7 +308,7 @@ fn wake_after_ms(answer: &Answer) -> u32 {
     }
 }
 
-fn step_report(run: &Run, step: wire::StepReport) -> Result<StepReport, Error> {
+fn step_report(run: &Run, step: &wire::StepReport) -> Result<StepReport, Error> {
     let outcome = match step.outcome() {
         wire::Outcome::Succeeded => Outcome::Succeeded,
         wire::Outcome::Warned => Outcome::Warned,
@@ -322,7 +326,7 @@ fn step_report(run: &Run, step: wire::StepReport) -> Result<StepReport, Error> {
         outcome,
         exit_code: step.exit_code,
         message: step.message.chars().take(4096).collect(),
-        outputs: step.outputs.into_iter().collect(),
+        outputs: step.outputs.clone().into_iter().collect(),
         ended_at_ms: step.ended_at_ms,
     })
 }

@@ -16,6 +16,8 @@ use runtime::{Database, Readiness, Route, Tasks, route};
 use tonic::Code;
 use tonic::service::Routes;
 
+mod company;
+
 struct Service {
     pipelines: PipelinesClient<Route>,
     attempts: AttemptsClient<Route>,

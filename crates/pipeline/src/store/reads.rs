@@ -191,9 +191,11 @@ impl Store {
         Ok(self.any_pipeline(pipeline_id).await?.account)
     }
 
-    /// The current name of a pipeline, deleted ones included.
-    pub(crate) async fn name_of(&self, pipeline_id: &str) -> Result<String, Error> {
-        Ok(self.any_pipeline(pipeline_id).await?.name)
+    /// The name of a run's pipeline.
+    pub(crate) async fn name_of(&self, row: &run::Model) -> Result<String, Error> {
+        let reader = self.database.reader();
+        let pinned = self.pinned(reader, &row.pipeline_id, row.version).await?;
+        Ok(pinned.pipeline_name.as_ref().to_owned())
     }
 
     async fn any_pipeline(&self, id: &str) -> Result<pipeline::Model, Error> {

@@ -100,13 +100,11 @@ impl Store {
             cause: stop.cause,
         };
         locked.run.stop(wish, now_ms);
-        if !locked.run.news.is_empty() {
-            self.save(&tx, &mut locked, now_ms).await?;
-        }
+        let run = Self::save(&tx, locked, now_ms).await?;
         tx.commit().await?;
         runtime::fault_point::pass("stop.accepted");
         self.relay.ring();
-        done.queued += u32::from(!was_final && never_began && locked.run.state.is_final());
+        done.queued += u32::from(!was_final && never_began && run.state.is_final());
         done.rows.push(self.run_row(id).await?);
         Ok(())
     }

@@ -1,0 +1,287 @@
+//! Runs under their rows' locks: read together, changed by their rules, and written back together
+//! with what they announce.
+//!
+//! **Invariant:** what changed is written with its announcements or not at all.
+
+use std::collections::{BTreeMap, HashMap};
+
+use outbox::Announcement;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, OnConflict};
+use sea_orm::{
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
+};
+
+use super::Store;
+use crate::Error;
+use crate::entity::{attempt, run, run_step};
+use crate::news;
+use crate::record;
+use crate::run::{AttemptEnd, News, Run};
+
+/// Rows an `INSERT`, well below the number of values that a statement may have.
+const ROWS: usize = 500;
+
+/// A run under its row's lock.
+#[derive(Debug, Clone)]
+pub(crate) struct Locked {
+    /// As it was read.
+    pub(crate) row: run::Model,
+    pub(crate) run: Run,
+    /// The news that are written down.
+    news: Vec<News>,
+    announcements: Vec<Announcement>,
+}
+
+/// A run that is locked, or why its rows can't be read.
+pub(super) type Readable = Result<Locked, String>;
+
+impl Locked {
+    /// Writes the run's news down, as a part of the current trace.
+    pub(super) fn write_down(&mut self, now_ms: i64) -> Result<(), Error> {
+        let news = std::mem::take(&mut self.run.news);
+        let announcements = news::announcements(&self.row, &self.run, &news, now_ms)?;
+        self.announcements.extend(announcements);
+        self.news.extend(news);
+        Ok(())
+    }
+
+    /// Whether there is something to write back.
+    pub(super) fn has_changed(&self) -> bool {
+        !self.news.is_empty() || !self.run.news.is_empty()
+    }
+
+    /// Whether the run's own row stays as it is. Its last log entry may wait: it is told exactly
+    /// when the attempt finishes, and as far as it is known when the attempt is lost.
+    fn keeps_its_row(&self) -> bool {
+        let steps_only = self.news.iter().all(|it| matches!(it, News::Step(_)));
+        steps_only && self.row.lost_in_a_row == self.run.lost_in_a_row.cast_signed()
+    }
+
+    fn changes(&self, now_ms: i64) -> run::ActiveModel {
+        let requested = |it: &News| matches!(it, News::Requested(_));
+        let queued_at_ms = if self.news.iter().any(requested) {
+            now_ms
+        } else {
+            self.row.queued_at_ms
+        };
+        record::changes(&self.row, &self.run, queued_at_ms)
+    }
+
+    fn begun(&self, now_ms: i64) -> Option<attempt::ActiveModel> {
+        let began = |it: &News| match it {
+            News::Began(number) => Some(*number),
+            News::Changed { .. }
+            | News::Requested(_)
+            | News::StopRequested
+            | News::Ended(..)
+            | News::Step(_) => None,
+        };
+        let number = self.news.iter().find_map(began)?;
+        let holder = self.run.holder.as_ref()?;
+        Some(attempt::ActiveModel {
+            run_id: Set(self.row.id.clone()),
+            attempt: Set(number.cast_signed()),
+            executor: Set(holder.executor.clone()),
+            boot: Set(holder.boot.cast_signed()),
+            began_at_ms: Set(now_ms),
+            ended_at_ms: Set(None),
+            how: Set(None),
+            last_seq: Set(0),
+        })
+    }
+
+    /// How the attempt ended, if it did in this transaction.
+    pub(super) fn ended(&self) -> Option<AttemptEnd> {
+        self.news.iter().find_map(|it| match it {
+            News::Ended(_, how) => Some(*how),
+            News::Changed { .. }
+            | News::Requested(_)
+            | News::StopRequested
+            | News::Began(_)
+            | News::Step(_) => None,
+        })
+    }
+}
+
+impl Store {
+    /// Locks a run's row and reads it with its steps.
+    pub(super) async fn lock(&self, tx: &DatabaseTransaction, id: &str) -> Result<Locked, Error> {
+        let mut locked = self.lock_all(tx, [id.to_owned()]).await?;
+        let readable = locked
+            .remove(id)
+            .ok_or_else(|| Error::NoSuchRun(id.to_owned()))?;
+        readable.map_err(Error::Row)
+    }
+
+    /// Locks the rows of runs, in the order of their ids, and reads them with their steps. Runs
+    /// that don't exist are left out.
+    pub(super) async fn lock_all(
+        &self,
+        tx: &DatabaseTransaction,
+        ids: impl IntoIterator<Item = String>,
+    ) -> Result<BTreeMap<String, Readable>, Error> {
+        let rows = run::Entity::find()
+            .filter(run::Column::Id.is_in(ids))
+            .order_by_asc(run::Column::Id)
+            .lock_exclusive()
+            .all(tx)
+            .await?;
+        let mut steps = steps_of(tx, &rows).await?;
+        let mut all = BTreeMap::new();
+        for row in rows {
+            let its_steps = steps.remove(&row.id).unwrap_or_default();
+            let readable = match self.read(tx, row.clone(), its_steps).await {
+                Ok(locked) => Ok(locked),
+                Err(Error::Row(why)) => Err(why),
+                Err(error) => return Err(error),
+            };
+            all.insert(row.id, readable);
+        }
+        Ok(all)
+    }
+
+    async fn read(
+        &self,
+        tx: &DatabaseTransaction,
+        row: run::Model,
+        steps: Vec<run_step::Model>,
+    ) -> Result<Locked, Error> {
+        let plan = self.plan(tx, &row.pipeline_id, row.version).await?;
+        let run = record::read(&row, steps, plan)?;
+        Ok(Locked {
+            row,
+            run,
+            news: Vec::new(),
+            announcements: Vec::new(),
+        })
+    }
+
+    /// Writes back what has changed of a run, with its announcements.
+    pub(super) async fn save(
+        tx: &DatabaseTransaction,
+        mut locked: Locked,
+        now_ms: i64,
+    ) -> Result<Run, Error> {
+        locked.write_down(now_ms)?;
+        Self::save_all(tx, vec![&locked], now_ms).await?;
+        Ok(locked.run)
+    }
+
+    /// Writes back what has changed of runs whose news are written down, with the announcements.
+    pub(super) async fn save_all(
+        tx: &DatabaseTransaction,
+        locked: Vec<&Locked>,
+        now_ms: i64,
+    ) -> Result<(), Error> {
+        save_steps(tx, &locked).await?;
+        save_attempts(tx, &locked, now_ms).await?;
+        for it in locked.iter().filter(|it| !it.keeps_its_row()) {
+            run::Entity::update(it.changes(now_ms))
+                .exec_without_returning(tx)
+                .await?;
+        }
+        let announcements = locked.iter().flat_map(|it| it.announcements.clone());
+        outbox::announce_all(tx, announcements, now_ms).await?;
+        Ok(())
+    }
+}
+
+/// The steps of runs by their runs' ids. A run that waits for its first attempt has none yet.
+async fn steps_of(
+    tx: &DatabaseTransaction,
+    rows: &[run::Model],
+) -> Result<HashMap<String, Vec<run_step::Model>>, Error> {
+    let mut steps: HashMap<String, Vec<run_step::Model>> = HashMap::new();
+    let has_steps = |row: &&run::Model| row.started_at_ms.is_some() || row.ended_at_ms.is_some();
+    let ids: Vec<&String> = rows.iter().filter(has_steps).map(|row| &row.id).collect();
+    if ids.is_empty() {
+        return Ok(steps);
+    }
+    let found = run_step::Entity::find()
+        .filter(run_step::Column::RunId.is_in(ids))
+        .all(tx)
+        .await?;
+    for step in found {
+        steps.entry(step.run_id.clone()).or_default().push(step);
+    }
+    Ok(steps)
+}
+
+async fn save_steps(tx: &DatabaseTransaction, locked: &[&Locked]) -> Result<(), Error> {
+    use run_step::Column;
+    let changed = locked
+        .iter()
+        .flat_map(|it| record::changed_steps(&it.row.id, &it.run));
+    let changed: Vec<_> = changed.collect();
+    let replaces = OnConflict::columns([Column::RunId, Column::Position])
+        .update_columns([
+            Column::State,
+            Column::DueMs,
+            Column::Tries,
+            Column::Failures,
+            Column::ExitCode,
+            Column::Message,
+            Column::Outputs,
+            Column::StartedAtMs,
+            Column::EndedAtMs,
+        ])
+        .to_owned();
+    for rows in changed.chunks(ROWS) {
+        run_step::Entity::insert_many(rows.to_vec())
+            .on_conflict(replaces.clone())
+            .exec_without_returning(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Keeps the attempts' rows: one begins with its row and ends with how.
+async fn save_attempts(
+    tx: &DatabaseTransaction,
+    locked: &[&Locked],
+    now_ms: i64,
+) -> Result<(), Error> {
+    let begun: Vec<_> = locked.iter().filter_map(|it| it.begun(now_ms)).collect();
+    if !begun.is_empty() {
+        attempt::Entity::insert_many(begun)
+            .exec_without_returning(tx)
+            .await?;
+    }
+    for how in [
+        AttemptEnd::Finished,
+        AttemptEnd::HandedBack,
+        AttemptEnd::Lost,
+    ] {
+        let ended = locked.iter().filter(|it| it.ended() == Some(how));
+        let ended: Vec<&Locked> = ended.copied().collect();
+        if !ended.is_empty() {
+            end_attempts(tx, &ended, how, now_ms).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the live attempt of each run.
+async fn end_attempts(
+    tx: &DatabaseTransaction,
+    ended: &[&Locked],
+    how: AttemptEnd,
+    now_ms: i64,
+) -> Result<(), Error> {
+    use attempt::Column;
+    let last_seq = ended.iter().fold(CaseStatement::new(), |case, it| {
+        let of_run = Expr::col(Column::RunId).eq(&it.row.id);
+        case.case(of_run, Expr::value(it.run.last_seq.cast_signed()))
+    });
+    attempt::Entity::update_many()
+        .col_expr(Column::EndedAtMs, Expr::value(now_ms))
+        .col_expr(Column::How, Expr::value(record::end_name(how)))
+        .col_expr(Column::LastSeq, last_seq.into())
+        .filter(Column::RunId.is_in(ended.iter().map(|it| &it.row.id)))
+        .filter(Column::EndedAtMs.is_null())
+        .exec(tx)
+        .await?;
+    Ok(())
+}
