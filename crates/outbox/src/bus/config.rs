@@ -33,7 +33,8 @@ pub struct Config {
     pub replication: u16,
     /// Kafka: `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
     pub security_protocol: String,
-    /// Kafka: `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`, when the protocol has SASL.
+    /// Kafka: `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`, when the protocol has SASL. The client
+    /// library is built with these alone.
     pub sasl_mechanism: String,
     /// Kafka: who we are, for SASL.
     pub username: String,
@@ -41,7 +42,9 @@ pub struct Config {
     pub password: Secret,
     /// Kafka: the file of trusted authorities. Unset: the system's.
     pub ca_location: Option<PathBuf>,
-    /// Kafka: further properties for the client library, by its own names.
+    /// Kafka: further properties for the client library, by its own names, which have the last
+    /// word; for instance `ssl.certificate.location` and `ssl.key.location` to show a certificate
+    /// of our own.
     pub properties: BTreeMap<String, String>,
 }
 

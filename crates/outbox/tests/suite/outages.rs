@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use outbox::bus::{Config, Error, Topic};
 use outbox::{Bus, Tuning};
+use runtime::config::Secret;
 use runtime::{Readiness, Tasks};
 
 use super::place::{Place, counts, group, post, read, run_id, within};
@@ -34,6 +35,54 @@ async fn a_broker_that_is_away_at_start_is_waited_for() {
     within(present).await;
     tasks.drain();
     within(tasks.ended()).await;
+}
+
+/// What is said to be missing of a process with this bus.
+async fn missing(config: &Config) -> String {
+    let (ready, tasks) = (Readiness::new(), Tasks::new());
+    within(Bus::open(config, &ready, &tasks)).await.unwrap();
+    tasks.drain();
+    within(tasks.ended()).await;
+    ready.report().remove("bus").unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_can_not_be_reached_is_missing_with_why() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("kafka://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let config = Config {
+        url,
+        ..Config::default()
+    };
+    let missing = missing(&config).await;
+    assert!(missing.contains("Connection refused"), "{missing}");
+}
+
+/// Where `TEST_KAFKA` is a broker that wants TLS and a password.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_refuses_us_is_missing_with_what_to_check() {
+    let Some(place) = Place::kafka() else { return };
+    if !place
+        .config
+        .security_protocol
+        .eq_ignore_ascii_case("sasl_ssl")
+    {
+        return;
+    }
+    let stranger = Config {
+        password: Secret::new("wrong"),
+        ..place.config.clone()
+    };
+    // An authority that has nothing to do with the broker.
+    let distrustful = Config {
+        ca_location: None,
+        ..place.config.clone()
+    };
+    for (config, setting) in [(stranger, "bus.password"), (distrustful, "bus.ca_location")] {
+        let missing = missing(&config).await;
+        assert!(missing.contains(setting), "{missing}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -42,12 +42,17 @@ impl Place {
         })
     }
 
-    /// The broker of `TEST_KAFKA`, for instance `127.0.0.1:9092`.
+    /// The broker of `TEST_KAFKA`, for instance `127.0.0.1:9092`. One that wants TLS and a password
+    /// is told about as a process is: `PENSTOCK_BUS__SECURITY_PROTOCOL` and so on.
     #[cfg(feature = "kafka")]
     pub(crate) fn kafka() -> Option<Self> {
         let broker = runtime::config::variable("TEST_KAFKA")?;
         let url = format!("kafka://{}", broker.trim_start_matches("kafka://"));
-        Some(Self::on(url, tempfile::tempdir().unwrap()))
+        let flags = serde_json::json!({"bus": {"url": url}});
+        let settings: Settings = runtime::config::load(None, flags).unwrap();
+        let mut place = Self::on(url, tempfile::tempdir().unwrap());
+        place.config = settings.bus;
+        Some(place)
     }
 
     #[cfg(feature = "kafka")]
@@ -115,6 +120,14 @@ impl Place {
             tasks,
         }
     }
+}
+
+/// The part of a process's settings that is about the bus.
+#[cfg(feature = "kafka")]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+struct Settings {
+    bus: Config,
 }
 
 pub(crate) struct Process {

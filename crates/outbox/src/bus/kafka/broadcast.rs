@@ -34,7 +34,8 @@ impl std::fmt::Debug for Broadcast {
 impl Broadcast {
     pub(super) async fn from_now(config: &Config, topics: &[Topic]) -> Result<Self, Error> {
         let settings = client::broadcast(config)?;
-        let client = Client::from_config_and_context(&settings, Quiet).map_err(setting)?;
+        let client =
+            Client::from_config_and_context(&settings, Quiet::default()).map_err(setting)?;
         let mut broadcast = Self {
             config: config.clone(),
             client: Some(client),

@@ -1,6 +1,7 @@
 //! How the client library is set up.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -8,9 +9,14 @@ use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaErrorCode as Code;
 
 use crate::bus::{Config, Error, Tuning};
 
+/// How the client library was built to show a password.
+const MECHANISMS: [&str; 3] = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"];
+/// The most that is kept of a complaint, in characters.
+const COMPLAINT: usize = 500;
 /// Where systems keep their trusted authorities.
 const AUTHORITIES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -21,9 +27,27 @@ const AUTHORITIES: [&str; 5] = [
 ];
 
 /// Passes on what the client library says. It tries again by itself and says so each time, so
-/// that is for debugging; what matters comes back as an error of a call.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Quiet;
+/// that is for debugging; what matters comes back as an error of a call. Such an error says little
+/// about a broker that can't be reached or that refuses us, so the last complaint is kept for it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Quiet {
+    complaint: Arc<Mutex<String>>,
+}
+
+impl Quiet {
+    /// That a call failed, with what is known of why.
+    pub(super) fn away(&self, error: &KafkaError) -> Error {
+        let complaint = self
+            .complaint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if complaint.is_empty() {
+            Error::away(error)
+        } else {
+            Error::away(format!("{error}: {complaint}"))
+        }
+    }
+}
 
 impl ClientContext for Quiet {
     fn log(&self, level: Level, facility: &str, message: &str) {
@@ -39,6 +63,21 @@ impl ClientContext for Quiet {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", "{error}: {reason}");
+        let code = error.rdkafka_error_code();
+        let advice = match code {
+            // Says only that all have complained.
+            Some(Code::AllBrokersDown) => return,
+            Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
+                "; check bus.username, bus.password and bus.sasl_mechanism"
+            }
+            Some(Code::SSL) => "; check bus.ca_location and bus.security_protocol",
+            Some(_) | None => "",
+        };
+        let reason: String = reason.chars().take(COMPLAINT).collect();
+        *self
+            .complaint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = format!("{reason}{advice}");
     }
 }
 
@@ -57,7 +96,13 @@ fn common(config: &Config) -> Result<ClientConfig, Error> {
         .strip_prefix("kafka://")
         .unwrap_or_default()
         .trim_end_matches('/');
-    if brokers.is_empty() || brokers.contains(['/', '@', ' ']) {
+    // Not quoted: what stands there may be a password.
+    if brokers.contains('@') {
+        return Err(Error::Setting(
+            "bus.url holds credentials: give them as bus.username and bus.password".into(),
+        ));
+    }
+    if brokers.is_empty() || brokers.contains(['/', ' ']) {
         return Err(Error::Url(config.url.clone()));
     }
     let protocol = config.security_protocol.to_ascii_lowercase();
@@ -77,8 +122,15 @@ fn common(config: &Config) -> Result<ClientConfig, Error> {
         client.set("ssl.ca.location", file.to_string_lossy());
     }
     if protocol.starts_with("sasl") {
+        let mechanism = config.sasl_mechanism.to_ascii_uppercase();
+        if !MECHANISMS.contains(&mechanism.as_str()) {
+            let (given, known) = (&config.sasl_mechanism, MECHANISMS.join(", "));
+            return Err(Error::Setting(format!(
+                "bus.sasl_mechanism is \"{given}\": choose one of {known}"
+            )));
+        }
         client
-            .set("sasl.mechanism", &config.sasl_mechanism)
+            .set("sasl.mechanism", mechanism)
             .set("sasl.username", &config.username)
             .set("sasl.password", config.password.expose());
     }
@@ -184,12 +236,14 @@ mod tests {
     fn a_url_names_its_brokers() {
         let client = producer(&config("kafka://one:9092,two:9093/")).unwrap();
         assert_eq!(client.get("bootstrap.servers"), Some("one:9092,two:9093"));
-        for url in ["kafka://", "kafka://user@host:1", "kafka://host:1/topic"] {
+        for url in ["kafka://", "kafka://host:1/topic"] {
             assert!(
                 matches!(producer(&config(url)), Err(Error::Url(_))),
                 "{url}"
             );
         }
+        let error = producer(&config("kafka://me:hunter2@host:1")).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 
     #[test]
@@ -206,6 +260,12 @@ mod tests {
         assert_eq!(client.get("ssl.ca.location"), Some("/ca.pem"));
         assert_eq!(client.get("security.protocol"), Some("sasl_ssl"));
         assert!(!format!("{config:?}").contains("hunter2"));
+        let config = Config {
+            sasl_mechanism: "OAUTHBEARER".into(),
+            ..config
+        };
+        let error = producer(&config).unwrap_err();
+        assert!(error.to_string().contains("SCRAM-SHA-512"), "{error}");
     }
 
     #[test]

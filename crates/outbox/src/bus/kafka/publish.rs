@@ -24,6 +24,8 @@ type Client = FutureProducer<Quiet>;
 pub(super) struct Producer {
     config: Config,
     client: Option<Client>,
+    /// Hears what the client has to complain about.
+    said: Quiet,
 }
 
 /// A post on its way.
@@ -34,11 +36,13 @@ enum Flight {
 
 impl Producer {
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
-        let client = Client::from_config_and_context(&client::producer(config)?, Quiet)
+        let said = Quiet::default();
+        let client = Client::from_config_and_context(&client::producer(config)?, said.clone())
             .map_err(|error| Error::Setting(error.to_string()))?;
         Ok(Self {
             config: config.clone(),
             client: Some(client),
+            said,
         })
     }
 
@@ -47,6 +51,11 @@ impl Producer {
         self.client
             .as_ref()
             .map(rdkafka::producer::Producer::client)
+    }
+
+    /// That a question about the cluster has no answer, and why.
+    pub(super) fn away(&self, error: &KafkaError) -> Error {
+        self.said.away(error)
     }
 
     pub(super) async fn publish(&self, posts: &[Post]) -> Result<Vec<Result<(), Refused>>, Error> {

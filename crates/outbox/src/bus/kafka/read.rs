@@ -72,7 +72,8 @@ impl Reader {
     fn subscribe(&mut self) -> Result<(), Error> {
         let config = &self.broker.0.config;
         let settings = client::reader(config, &self.group, self.tuning, self.classic)?;
-        let client = Client::from_config_and_context(&settings, Quiet).map_err(setting)?;
+        let client =
+            Client::from_config_and_context(&settings, Quiet::default()).map_err(setting)?;
         let names: Vec<String> = self.topics.iter().map(|it| config.name_of(*it)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         client.subscribe(&names).map_err(setting)?;

@@ -43,7 +43,7 @@ fn present(producer: &Producer) -> Result<HashSet<String>, Error> {
         .ok_or_else(|| Error::away("the process is ending"))?;
     let cluster = client
         .fetch_metadata(None, LIST_LIMIT)
-        .map_err(Error::away)?;
+        .map_err(|error| producer.away(&error))?;
     Ok(cluster
         .topics()
         .iter()
@@ -53,7 +53,7 @@ fn present(producer: &Producer) -> Result<HashSet<String>, Error> {
 
 async fn make(config: &Config, missing: &[Topic]) -> Result<(), Error> {
     let admin: AdminClient<Quiet> =
-        AdminClient::from_config_and_context(&client::producer(config)?, Quiet)
+        AdminClient::from_config_and_context(&client::producer(config)?, Quiet::default())
             .map_err(|error| Error::Setting(error.to_string()))?;
     let settings: Vec<_> = missing
         .iter()
