@@ -7,7 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process, kill_process_group};
 
 use crate::table::{self, Row};
 
@@ -15,19 +16,29 @@ use crate::table::{self, Row};
 const GENERATIONS: usize = 100_000;
 
 /// Asks each process once to end. A stopped one is continued, or it could not.
+///
+/// `main` must not have been reaped. It is asked first and without a search: among processes that
+/// fork for ever that takes its time, and the time comes off the grace.
 pub(crate) fn terminate(main: Option<Pid>) {
+    if let Some(main) = main {
+        let is_stopped = table::row(main).is_some_and(|row| row.is_stopped);
+        ask(is_stopped, |signal| kill_process(main, signal));
+    }
     let searched = each_descendant(|process| {
-        table::while_pinned(process, |signal| {
-            let _ = signal(Signal::TERM);
-            if process.is_stopped {
-                let _ = signal(Signal::CONT);
-            }
-        });
+        if Some(process.pid) != main {
+            table::while_pinned(process, |signal| ask(process.is_stopped, signal));
+        }
     });
     // Without a process table, what can be named is the main process's own group.
     if let (Err(_), Some(main)) = (searched, main) {
-        let _ = kill_process_group(main, Signal::TERM);
-        let _ = kill_process_group(main, Signal::CONT);
+        ask(true, |signal| kill_process_group(main, signal));
+    }
+}
+
+fn ask(is_stopped: bool, signal: impl Fn(Signal) -> Result<(), Errno>) {
+    let _ = signal(Signal::TERM);
+    if is_stopped {
+        let _ = signal(Signal::CONT);
     }
 }
 
@@ -49,12 +60,13 @@ pub(crate) fn kill_all(main: Option<Pid>) {
         let group = Pid::from_raw(process.group)
             .filter(|_| process.group != own_group && groups_killed.insert(process.group));
         table::while_pinned(process, |signal| {
-            let _ = signal(Signal::KILL);
             // The keeper leads a session of its own, so a group of any of its descendants holds
-            // only descendants; and killing a whole group is what no fork in it escapes.
+            // only descendants; and killing a whole group is what no fork in it escapes. It comes
+            // first, or a shell would go on with what follows the child that was killed.
             if let Some(group) = group {
                 let _ = kill_process_group(group, Signal::KILL);
             }
+            let _ = signal(Signal::KILL);
         });
     });
 }

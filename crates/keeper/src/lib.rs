@@ -16,9 +16,11 @@
 //! - TERM is sent once to each process, and early enough for grace and KILL to fit inside the
 //!   deadline.
 //!
-//! **Invariant:** the keeper runs one thread, opens no file but below `/proc` and `/dev/null`,
-//! and logs nothing: it starts in a fraction of a millisecond and has nothing to fail at.
+//! **Invariant:** the keeper runs one thread, opens no file but below `/proc`, `/dev/null` and, if
+//! its second argument names one, a control group's directory, and logs nothing: it starts in a
+//! fraction of a millisecond and has nothing to fail at.
 
+pub mod cgroup;
 mod channel;
 mod course;
 mod family;
@@ -38,6 +40,9 @@ pub use message::{Answer, Malformed, Order, SPEC_MAX_BYTES, Spec};
 
 /// Is the keeper: to be called by `main`, before anything else, when the first argument is
 /// `keeper`.
+///
+/// A second argument is the directory of a [control group](cgroup) to make one for the
+/// step in; where that can't be, the step does without.
 ///
 /// Ends when no process of the step is left, and says on the socket all there is to say; the exit
 /// code tells only whether there was a socket at all.

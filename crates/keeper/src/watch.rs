@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, getpid, getsid, wait};
 use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
+use crate::cgroup::Group;
 use crate::channel::Channel;
 use crate::course::{Course, Due};
 use crate::message::{Answer, Spec};
@@ -22,7 +24,7 @@ const REAPED_AT_ONCE: usize = 1024;
 pub(crate) fn keep() -> ExitCode {
     let mut channel = Channel::over_stdin();
     match stand_apart().and_then(|()| signals()) {
-        Ok(signals) => attend(channel, signals),
+        Ok(signals) => attend(channel, signals, own_group()),
         Err(error) => {
             await_line(&mut channel);
             let reason = format!("the step's keeper could not set itself up: {error}");
@@ -30,6 +32,13 @@ pub(crate) fn keep() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Makes a control group, if we were told where and may. Its processes are born there, so that it
+/// is made while nobody waits for them.
+fn own_group() -> Option<Group> {
+    let parent = std::env::args_os().nth(2)?;
+    Group::enter(Path::new(&parent)).ok()
 }
 
 /// Leaves everything of the executor behind but the three standard files, and adopts all orphans
@@ -76,7 +85,7 @@ fn signals() -> io::Result<UnixStream> {
 }
 
 /// Waits for the specification and sees its process through to the end.
-fn attend(mut channel: Channel, signals: UnixStream) -> ExitCode {
+fn attend(mut channel: Channel, signals: UnixStream, group: Option<Group>) -> ExitCode {
     let Some(line) = await_line(&mut channel) else {
         return ExitCode::FAILURE;
     };
@@ -88,6 +97,7 @@ fn attend(mut channel: Channel, signals: UnixStream) -> ExitCode {
         Ok((main, spec)) => {
             channel.say(&[Answer::Started(main.as_raw_pid().unsigned_abs())]);
             let _ = let_go_of_output();
+            let group = group.and_then(|group| group.leave().ok());
             let grace = Duration::from_millis(spec.grace_ms);
             let course = Course::new(grace, spec.deadline_ns, monotonic_ns());
             Watch {
@@ -95,6 +105,7 @@ fn attend(mut channel: Channel, signals: UnixStream) -> ExitCode {
                 signals,
                 course,
                 main: Some(main),
+                group,
             }
             .run();
         }
@@ -127,6 +138,8 @@ struct Watch {
     course: Course,
     /// The main process, until it is reaped.
     main: Option<Pid>,
+    /// The control group in which all of the step was born, if there is one.
+    group: Option<Group>,
 }
 
 impl Watch {
@@ -135,11 +148,18 @@ impl Watch {
             self.hear();
             match self.course.due(monotonic_ns()) {
                 Due::Terminate => family::terminate(self.main),
-                Due::KillGroup => family::kill_group(self.main),
-                Due::KillAll => family::kill_all(self.main),
+                Due::KillGroup if !self.kill_cgroup() => family::kill_group(self.main),
+                Due::KillAll if !self.kill_cgroup() => family::kill_all(self.main),
+                Due::KillGroup | Due::KillAll => {}
                 Due::Nothing(until) => self.rest(until),
             }
         }
+    }
+
+    /// Kills what is in the control group. False if that leaves somebody to be searched for: there
+    /// is no such group, or who is left has gone into another.
+    fn kill_cgroup(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::kill)
     }
 
     /// Reaps who has ended and says whether anybody is left.

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use keeper::{Answer, Order, Spec, monotonic_ns};
 use tempfile::TempDir;
 
+use crate::cgroup::Cgroup;
+
 /// Far longer than anything here takes on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -72,6 +74,12 @@ impl Step {
         self.start_under(Command::new(own_executable()).arg("keeper"))
     }
 
+    /// Starts it with a control group of its own.
+    pub(crate) fn start_in(self, home: &Cgroup) -> Kept {
+        let mut program = Command::new(own_executable());
+        self.start_under(program.arg("keeper").arg(home.path()))
+    }
+
     pub(crate) fn start_under(self, program: &mut Command) -> Kept {
         let (channel, mut keeper) = start_keeper(program);
         let mut kept = Kept {
@@ -81,6 +89,7 @@ impl Step {
             output: self.is_read.then(|| lines(keeper.stdout.take().unwrap())),
             keeper,
             workspace: self.workspace,
+            gone_ns: None,
         };
         kept.send(&self.spec.to_line().unwrap());
         kept
@@ -92,6 +101,8 @@ pub(crate) struct Kept {
     pub(crate) mark: String,
     pub(crate) keeper: Child,
     pub(crate) workspace: TempDir,
+    /// When it was heard that nothing is left.
+    pub(crate) gone_ns: Option<u64>,
     channel: UnixStream,
     answers: BufReader<UnixStream>,
     output: Option<Receiver<String>>,
@@ -130,6 +141,7 @@ impl Kept {
     pub(crate) fn end(&mut self) -> Answer {
         let ending = self.answer().expect("how the main process ended");
         assert_eq!(self.answer(), Some(Answer::Gone));
+        self.gone_ns = Some(monotonic_ns());
         assert_eq!(survivors(&self.mark), Vec::<i32>::new(), "survived `gone`");
         assert_eq!(self.answer(), None);
         self.keeper_ends();

@@ -8,6 +8,7 @@
     reason = "a test, which clippy can't see without its harness"
 )]
 
+mod cgroup;
 mod ends;
 mod families;
 mod harness;
