@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use runtime::Kind;
+use runtime::{Kind, fault};
 use serde::Serialize;
 use tonic::Status;
 use utoipa::ToSchema;
@@ -184,6 +184,12 @@ impl From<Status> for Problem {
                 tracing::error!(code = ?status.code(), "a peer failed: {}", status.message());
                 Self::internal()
             }
+            // A retry won't help before somebody has made room.
+            Kind::Unavailable if is_disk_full(&status) => Self::with_status(
+                StatusCode::INSUFFICIENT_STORAGE,
+                fault::DISK_FULL,
+                status.message().to_owned(),
+            ),
             Kind::Unavailable => {
                 tracing::warn!("a peer is away: {}", status.message());
                 Self::new(
@@ -211,8 +217,12 @@ impl From<Status> for Problem {
     }
 }
 
+fn is_disk_full(status: &Status) -> bool {
+    fault::reason(status).as_deref() == Some(fault::DISK_FULL)
+}
+
 fn told(kind: Kind, status: &Status) -> Problem {
-    let reason = runtime::fault::reason(status);
+    let reason = fault::reason(status);
     let faults = faults::of(status, reason.as_deref());
     let detail = match faults.as_slice() {
         [] => status.message().to_owned(),
@@ -260,6 +270,21 @@ mod tests {
             let problem = Problem::from(status.clone());
             assert!(!problem.detail().contains(status.message()), "{problem:?}");
         }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_with_what_to_change() {
+        let details = tonic_types::ErrorDetails::with_error_info(fault::DISK_FULL, "penstock", []);
+        let status = Status::with_error_details(
+            tonic::Code::Unavailable,
+            "the disk is full: make room",
+            details,
+        );
+        let problem = Problem::from(status);
+        assert_eq!(problem.status(), StatusCode::INSUFFICIENT_STORAGE);
+        assert_eq!(problem.reason(), "DISK_FULL");
+        assert_eq!(problem.detail(), "the disk is full: make room");
+        assert!(!problem.is_passing());
     }
 
     #[test]

@@ -15,13 +15,17 @@ use std::time::Duration;
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
-    DbErr, RuntimeErr, Statement, TransactionTrait as _,
+    DbErr, Statement, TransactionTrait as _,
 };
 pub use sea_orm_migration::MigratorTrait;
 
 use crate::Readiness;
 
+mod away;
 mod group;
+
+use away::is_broken;
+pub use away::{Disk, full, is_away};
 
 /// Readers of a `SQLite` file.
 const SQLITE_READERS: u32 = 4;
@@ -111,7 +115,7 @@ impl Database {
                 .map_err(store)?;
             Ok(Self {
                 reader,
-                writer: Writer::Group(group::Writer::new(writer)),
+                writer: Writer::Group(group::Writer::new(&file, writer)),
             })
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let first = connect(postgres(url, service, 1)).await.map_err(store)?;
@@ -200,42 +204,6 @@ pub async fn store_now_ms(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
     let row = db.query_one_raw(statement).await?;
     row.ok_or_else(|| DbErr::RecordNotFound("the clock".into()))?
         .try_get("", "now")
-}
-
-/// Whether the store (not the statement) is at fault, so that trying later makes sense.
-pub fn is_away(error: &DbErr) -> bool {
-    if is_broken(error) || matches!(error, DbErr::ConnectionAcquire(_)) {
-        return true;
-    }
-    // 57P03: the server is starting up; 57P01/57P02: it is shutting down; 53300: connections full.
-    let text = error.to_string();
-    [
-        "57P01",
-        "57P02",
-        "57P03",
-        "53300",
-        "starting up",
-        "shutting down",
-        "pool timed out",
-    ]
-    .iter()
-    .any(|sign| text.contains(sign))
-}
-
-fn is_broken(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) =
-        error
-    else {
-        return matches!(error, DbErr::Conn(_));
-    };
-    let text = cause.to_string();
-    [
-        "communicating with database",
-        "terminating connection",
-        "57P0",
-    ]
-    .iter()
-    .any(|sign| text.contains(sign))
 }
 
 fn sqlite_file(directory: &str, service: &str) -> Result<PathBuf, DbErr> {

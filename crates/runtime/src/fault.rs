@@ -7,8 +7,15 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
+use sea_orm::DbErr;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::database::{self, Disk};
+use crate::disk;
+
+/// The reason of a status that says that a store's disk is full. Its code is `UNAVAILABLE`.
+pub const DISK_FULL: &str = "DISK_FULL";
 
 /// The outcomes that callers tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +90,15 @@ pub trait Fault: Error {
 }
 
 /// The gRPC status of a fault. An internal one is logged here, once, with its chain of causes.
+///
+/// A fault that comes from a full disk says so, whatever else it is: nothing was done, and somebody
+/// has to make room.
 pub fn status(fault: &dyn Fault) -> Status {
+    if let Some(disk) = full(fault) {
+        tracing::error!(reason = DISK_FULL, "{}", chain(fault));
+        disk::refused();
+        return disk_full(disk);
+    }
     let kind = fault.kind();
     let message = match kind {
         Kind::Internal => {
@@ -105,6 +120,33 @@ pub fn status(fault: &dyn Fault) -> Status {
     };
     let details = ErrorDetails::with_error_info(fault.reason(), "penstock", []);
     Status::with_error_details(kind.code(), message, details)
+}
+
+/// Which disk is full, if that is at the root of a fault.
+fn full(fault: &dyn Fault) -> Option<Disk> {
+    let mut source = fault.source();
+    while let Some(cause) = source {
+        if let Some(error) = cause.downcast_ref::<DbErr>() {
+            return database::full(error);
+        }
+        source = cause.source();
+    }
+    None
+}
+
+fn disk_full(disk: Disk) -> Status {
+    let message = match disk {
+        Disk::Own => {
+            "the disk that holds the server's data directory is full: nothing was done; make room \
+             on it, and try again"
+        }
+        Disk::Server => {
+            "the disk of the database server is full: nothing was done; make room on it, and try \
+             again"
+        }
+    };
+    let details = ErrorDetails::with_error_info(DISK_FULL, "penstock", []);
+    Status::with_error_details(Code::Unavailable, message, details)
 }
 
 /// The reason that [`status`] put into a status, if one did.

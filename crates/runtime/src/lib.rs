@@ -2,6 +2,7 @@
 //!
 //! - [`config`]: layers of configuration, with unknown keys refused and secrets hidden.
 //! - [`database`]: `sqlite://` and `postgres://` behind one type, with migrations and group commit.
+//! - [`disk`]: whether there is room for what stores are told to keep.
 //! - [`route`]: calls to a peer, in this process or behind a socket, under one type.
 //! - [`front`]: the HTTP port of a process, open before its services are.
 //! - [`serve`]: listeners for gRPC and HTTP, health, reflection, readiness and draining.
@@ -20,6 +21,7 @@ pub mod bell;
 pub mod clock;
 pub mod config;
 pub mod database;
+pub mod disk;
 pub mod fault;
 pub mod fault_point;
 pub mod front;

@@ -53,6 +53,7 @@ impl Ground {
         for role in roles {
             ready.missing(role.name(), "it is starting");
         }
+        runtime::disk::watch(&data_dir, &ready, &tasks);
         let front = Front::open(listener, ready.clone(), telemetry.metrics(), &tasks);
         if roles.contains(&Role::Gateway) {
             address::write(&data_dir, &url)?;

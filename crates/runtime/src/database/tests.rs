@@ -114,3 +114,5 @@ async fn an_unknown_scheme_says_what_to_write() {
         "{message}"
     );
 }
+
+mod failures;
