@@ -11,7 +11,7 @@
 //! **Invariants:** the entries of an attempt are stored once each and shown in their order, without
 //! gap or repeat; what is missing is said where it is missing. A follower ends when the run has
 //! ended and its log is whole, or ten seconds after the end with a line saying that it isn't.
-//! What is older than the retention is removed.
+//! What is older than the retention is removed: whole days on `PostgreSQL`, row by row on `SQLite`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,6 @@ use std::time::Duration;
 use contracts::audit::audit_log_server::AuditLogServer;
 use contracts::message::Topic;
 use outbox::{Bus, Consumer, Tuning};
-use runtime::clock::millis;
 use runtime::{Bell, Database, Tasks, clock};
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
@@ -69,7 +68,8 @@ const EVENTS: Consumer = Consumer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Days that activity is kept after it was stored, at least 1.
+    /// Days that activity is kept after it was stored, at least 1. On `PostgreSQL` it may lie on the
+    /// disk for two more.
     pub retention_days: u32,
     /// Followers of live logs at a time on this instance.
     pub followers: u32,
@@ -99,16 +99,19 @@ pub async fn start(
     tasks: &Tasks,
 ) -> Result<Routes, Error> {
     let store = store::Store::new(database.clone(), config.retention());
+    // Before anything is stored: what has no day is in nobody's way, but is removed more slowly.
+    if let Err(error) = store.make_room().await {
+        tracing::warn!("no days were made for activity, which is tried again: {error}");
+    }
     let bells = bells::Bells::default();
     let activity = messages::Activity::new(store.clone(), bells.clone());
     outbox::consume(ACTIVITY, &database, &bus, Arc::new(activity), tasks);
     let events = messages::Events::new(store.clone(), bells.clone());
     outbox::consume(EVENTS, &database, &bus, Arc::new(events), tasks);
     let pruned = store.clone();
-    let kept_ms = millis(config.retention());
     tasks.answer("activity-prune", &Bell::new(), PRUNE_PERIOD, move || {
         let store = pruned.clone();
-        async move { store.prune(clock::now_ms() - kept_ms).await }
+        async move { store.prune(clock::now_ms()).await }
     });
     let tails = tail::Tails::new(store.clone(), bells, tasks.clone(), config.followers);
     let server = AuditLogServer::new(api::Api::new(store, tails));

@@ -10,7 +10,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(outbox::Tables), Box::new(Activity)]
+        vec![Box::new(outbox::Tables), Box::new(Activity), Box::new(Days)]
     }
 }
 
@@ -101,6 +101,84 @@ impl MigrationTrait for Activity {
             db.execute_unprepared(&format!("DROP TABLE {table}"))
                 .await?;
         }
+        Ok(())
+    }
+}
+
+/// On `PostgreSQL`, entries lie in a partition a day, and what was there before in one for the rest.
+struct Days;
+
+impl MigrationName for Days {
+    fn name(&self) -> &'static str {
+        "m0002_days"
+    }
+}
+
+/// A table that gets partitions: its name, its key, and its other indexes.
+type Partitioned = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+const PARTITIONED: [Partitioned; 2] = [
+    (
+        "chunk",
+        "run_id, attempt, first_seq",
+        &[
+            ("of_pipeline", "pipeline_id, last_time_ms"),
+            ("of_run", "run_id, last_time_ms"),
+            ("by_age", "stored_ms"),
+        ],
+    ),
+    (
+        "life",
+        "run_id, seq",
+        &[
+            ("of_pipeline", "pipeline_id, time_ms"),
+            ("by_age", "heard_ms"),
+        ],
+    ),
+];
+
+/// The statements that put partitions under a table. Rows stay where they are.
+fn partitioned((table, key, indexes): &Partitioned) -> Vec<String> {
+    let mut sql = vec![
+        format!("ALTER TABLE {table} RENAME TO {table}_rest"),
+        format!("ALTER INDEX {table}_pkey RENAME TO {table}_rest_pkey"),
+        format!(
+            "CREATE TABLE {table} (LIKE {table}_rest INCLUDING STORAGE) PARTITION BY RANGE (run_id)"
+        ),
+        format!("ALTER TABLE {table} ADD CONSTRAINT {table}_pkey PRIMARY KEY ({key})"),
+    ];
+    for (index, columns) in *indexes {
+        sql.push(format!(
+            "ALTER INDEX {table}_{index} RENAME TO {table}_rest_{index}"
+        ));
+        sql.push(format!(
+            "CREATE INDEX {table}_{index} ON {table} ({columns})"
+        ));
+    }
+    sql.push(format!(
+        "ALTER TABLE {table} ATTACH PARTITION {table}_rest DEFAULT"
+    ));
+    sql
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Days {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let db = manager.get_connection();
+        if db.get_database_backend() == DatabaseBackend::Postgres {
+            for sql in PARTITIONED.iter().flat_map(partitioned) {
+                db.execute_unprepared(&sql).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn down(&self, _manager: &SchemaManager) -> Result<(), DbErr> {
+        // The tables are the same for who reads and writes them.
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use runtime::clock::millis;
 use sea_orm::{ConnectionTrait, Statement, Value};
 
 mod activity;
+mod days;
 mod events;
 mod latest;
 mod pages;

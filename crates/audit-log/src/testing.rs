@@ -242,7 +242,8 @@ pub(crate) fn names(entries: &[Entry]) -> Vec<String> {
     entries.iter().map(name).collect()
 }
 
-async fn fresh_database(server: &str) -> String {
+/// A database of a test's own on `server`.
+pub(crate) async fn fresh_database(server: &str) -> String {
     let name = format!("audit_log_{:016x}", rand::random::<u64>());
     let first = Database::open::<Nothing>(server, "testing", &Readiness::new())
         .await

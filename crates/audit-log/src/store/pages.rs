@@ -39,8 +39,9 @@ pub(crate) struct Ask {
 impl Store {
     /// The page that was asked for, as it is at `now_ms`.
     pub(crate) async fn page(&self, ask: &Ask, now_ms: i64) -> Result<Page, Error> {
-        let facts = self.facts(ask.run_id.as_str()).await?;
-        if !facts.known && made_ms(&ask.run_id) < now_ms - self.retention_ms {
+        let since_ms = now_ms - self.retention_ms;
+        let facts = self.facts(ask.run_id.as_str(), since_ms).await?;
+        if !facts.known && made_ms(&ask.run_id) < since_ms {
             return Ok(Page::of_removed(ask.after, now_ms));
         }
         let life = self.life(ask).await?;
@@ -54,7 +55,8 @@ impl Store {
         ))
     }
 
-    async fn facts(&self, run_id: &str) -> Result<Facts, Error> {
+    /// What is known of a run, and is not older than the retention.
+    async fn facts(&self, run_id: &str, since_ms: i64) -> Result<Facts, Error> {
         let reader = self.database.reader();
         let run = run::Entity::find_by_id(run_id).one(reader).await?;
         let attempts = attempt::Entity::find()
@@ -62,8 +64,13 @@ impl Store {
             .order_by_asc(attempt::Column::Attempt)
             .all(reader)
             .await?;
+        let is_open = run.as_ref().is_some_and(|run| run.ended_heard_ms.is_none());
+        let mut touched = attempts
+            .iter()
+            .map(|it| it.touched_ms)
+            .chain(run.as_ref().map(|it| it.touched_ms));
         Ok(Facts {
-            known: run.is_some() || !attempts.is_empty(),
+            known: is_open || touched.any(|it| it >= since_ms),
             ended_heard_ms: run.and_then(|run| run.ended_heard_ms),
             attempts: attempts.into_iter().map(Attempt::from).collect(),
         })
