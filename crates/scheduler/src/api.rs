@@ -15,6 +15,9 @@ use crate::Error;
 use crate::hub::WAITING;
 use crate::shift::{Desk, Shift};
 
+#[cfg(test)]
+mod tests;
+
 /// The service of executors and the queue.
 pub(crate) struct Api {
     pub(crate) desk: Desk,

@@ -29,6 +29,8 @@ mod migration;
 mod reconcile;
 mod shift;
 mod store;
+#[cfg(test)]
+mod testing;
 
 pub use error::Error;
 pub use migration::Migrator;

@@ -186,18 +186,25 @@ impl Store {
         let Some(row) = self.row(run_id).await? else {
             return Ok(None);
         };
-        let ahead = sea_orm::Condition::any()
+        // As they are assigned: by priority, then by time, then by count.
+        let all = sea_orm::Condition::all;
+        let same_time = all()
+            .add(queue::Column::EnqueuedAtMs.eq(row.enqueued_at_ms))
+            .add(queue::Column::RunCount.lt(row.run_count));
+        let earlier = sea_orm::Condition::any()
             .add(queue::Column::EnqueuedAtMs.lt(row.enqueued_at_ms))
+            .add(same_time);
+        let ahead = sea_orm::Condition::any()
+            .add(queue::Column::Priority.lt(row.priority))
             .add(
-                sea_orm::Condition::all()
-                    .add(queue::Column::EnqueuedAtMs.eq(row.enqueued_at_ms))
-                    .add(queue::Column::RunCount.lt(row.run_count)),
+                all()
+                    .add(queue::Column::Priority.eq(row.priority))
+                    .add(earlier),
             );
         let before = queue::Entity::find()
             .select_only()
             .column(queue::Column::RunId)
             .filter(queue::Column::Executor.is_null())
-            .filter(queue::Column::Priority.lte(row.priority))
             .filter(ahead)
             .limit(COUNTED)
             .count(self.database.reader())
