@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use runtime::config::Secret;
 use serde::{Deserialize, Serialize};
 
 /// An executor's section of the configuration.
@@ -23,8 +24,8 @@ pub struct Config {
     /// Where workspaces lie. Empty: `workspaces` in the work directory. Where several executors
     /// share workspaces they all name the same directory here.
     pub workspace_dir: PathBuf,
-    /// Where snapshots of workspaces go: a directory, as a path or a `file:` URL. Empty:
-    /// `snapshots` in the work directory.
+    /// Where snapshots of workspaces go: a directory, `file:///directory` or `s3://bucket/prefix`.
+    /// Empty: `snapshots` in the work directory.
     pub snapshot_store: String,
     /// Milliseconds between TERM and KILL, and what running steps get to finish when the executor ends.
     pub grace_ms: u64,
@@ -34,6 +35,31 @@ pub struct Config {
     pub spool_mib: u64,
     /// Keepers that are started before there is a step for them.
     pub warm_keepers: usize,
+    /// A directory of a control group of version 2 that this process may write, such as one that
+    /// systemd delegates. Each step then has a group in it and is killed in one write. It makes a
+    /// keeper's start take some 10 ms longer (the step's own only where no keeper waits), so it is
+    /// for steps that fork faster than they can be searched for. Empty: none.
+    pub cgroup: PathBuf,
+    /// How a bucket for snapshots is reached.
+    pub s3: S3,
+}
+
+/// How a bucket of S3, or of what speaks its protocol, is reached. What is empty is taken from the
+/// standard variables (`AWS_REGION`, `AWS_ACCESS_KEY_ID`, …), which also allow for a role of a
+/// container or a machine; files of profiles aren't read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct S3 {
+    /// For instance `http://minio:9000`. Empty: `AWS_ENDPOINT_URL`, else Amazon's of the region.
+    pub endpoint: String,
+    /// Empty: `AWS_REGION`, else `us-east-1`.
+    pub region: String,
+    /// Who we are.
+    pub access_key_id: String,
+    /// The secret that belongs to it.
+    pub secret_access_key: Secret,
+    /// What temporary credentials have besides.
+    pub session_token: Secret,
 }
 
 /// How a run's workspace gets from one attempt to the next.
@@ -61,6 +87,8 @@ impl Default for Config {
             log_quota_mib: 256,
             spool_mib: 256,
             warm_keepers: 4,
+            cgroup: PathBuf::new(),
+            s3: S3::default(),
         }
     }
 }
@@ -79,20 +107,10 @@ impl Config {
     }
 
     pub(crate) fn workspaces(&self) -> PathBuf {
-        self.or_in_work_dir(&self.workspace_dir, "workspaces")
-    }
-
-    pub(crate) fn snapshots(&self) -> PathBuf {
-        let path = self.snapshot_store.strip_prefix("file://");
-        let path = PathBuf::from(path.unwrap_or(&self.snapshot_store));
-        self.or_in_work_dir(&path, "snapshots")
-    }
-
-    fn or_in_work_dir(&self, path: &std::path::Path, name: &str) -> PathBuf {
-        if path.as_os_str().is_empty() {
-            self.work_dir.join(name)
+        if self.workspace_dir.as_os_str().is_empty() {
+            self.work_dir.join("workspaces")
         } else {
-            path.to_owned()
+            self.workspace_dir.clone()
         }
     }
 }

@@ -30,6 +30,17 @@ pub enum Error {
     /// A name that no executor can have.
     #[error("executor.name \"{0}\" can't be used: write 1 to 128 letters, digits, dots, - and _")]
     Name(String),
+    /// The control group for steps can't be used.
+    #[error("executor.cgroup {} can't be used: give the directory of a writable cgroup v2, or none", path.display())]
+    Cgroup {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What snapshots of workspaces are to be kept in can't be used.
+    #[error("executor.snapshot_store can't be used: {0}")]
+    SnapshotStore(String),
     /// The HTTP client can't be made.
     #[error("HTTP steps can't be carried out: {0}")]
     Http(String),

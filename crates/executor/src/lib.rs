@@ -39,7 +39,7 @@ use runtime::bell::Progress;
 use runtime::{Bell, Route, Tasks, clock};
 use tokio::sync::{Notify, OnceCell, watch};
 
-pub use config::{Config, Sharing};
+pub use config::{Config, S3, Sharing};
 pub use error::Error;
 
 use crate::attempt::state::Fate;
@@ -111,6 +111,7 @@ async fn begin(
 ) -> Result<Executor, Error> {
     let identity = Identity::take(&config.work_dir, &config.name, clock::now_ms())?;
     kill_leftovers(&identity.name).await;
+    let home = home_of_groups(&config.cgroup, &identity.name).await?;
     let spool = config.work_dir.join("spool");
     let limits = Limits {
         executor: 8 << 20,
@@ -130,7 +131,7 @@ async fn begin(
         pipeline: AttemptsClient::new(pipeline).max_decoding_message_size(LARGEST_ANSWER),
         logs,
         workspaces: Workspaces::open(&config)?,
-        keepers: Keepers::new(keeper_program, config.warm_keepers),
+        keepers: Keepers::new(keeper_program, config.warm_keepers).in_groups(home),
         http: step::http::Clients::new()?,
         outputs: empty(&config.work_dir.join("outputs"))?,
         environment: step::environment::common(),
@@ -160,6 +161,22 @@ async fn kill_leftovers(name: &str) {
         Ok(Ok(killed)) => tracing::warn!(killed, "processes of an earlier start were left"),
         Ok(Err(error)) => tracing::error!("processes of an earlier start can't be found: {error}"),
     }
+}
+
+/// The control group for those of steps, if there is to be one.
+async fn home_of_groups(parent: &Path, name: &str) -> Result<Option<PathBuf>, Error> {
+    if parent.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let (path, name) = (parent.to_owned(), name.to_owned());
+    tokio::task::spawn_blocking(move || process::cgroup::prepare(&path, &name))
+        .await
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        .map(Some)
+        .map_err(|source| Error::Cgroup {
+            path: parent.to_owned(),
+            source,
+        })
 }
 
 /// An empty directory at `path`.

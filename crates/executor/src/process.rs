@@ -9,8 +9,11 @@
 //! - A keeper that was itself killed leaves nothing behind either: its processes are found by the
 //!   variables with which every step is started.
 
+pub(crate) mod cgroup;
 mod keepers;
 mod sweep;
+
+use std::path::PathBuf;
 
 use keeper::{Answer, Order};
 use rustix::io::Errno;
@@ -55,6 +58,8 @@ pub struct Process {
     exit: Option<Exit>,
     is_gone: bool,
     mark: Option<Mark>,
+    /// Its control group, if it has one.
+    group: Option<PathBuf>,
     /// Reaped by the runtime after this is dropped; how it ended says nothing.
     _keeper: Child,
 }
@@ -91,6 +96,9 @@ impl Process {
             if let Some(answer) = self.answer().await {
                 self.take_in(answer);
             } else {
+                if let Some(group) = self.group.take() {
+                    cgroup::end(&group);
+                }
                 if let Some(mark) = self.mark.clone() {
                     mark.kill().await;
                 }

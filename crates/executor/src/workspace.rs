@@ -9,15 +9,15 @@
 
 mod exact;
 mod snapshot;
+mod store;
 mod sweep;
 mod walk;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::time::Duration;
 
 use contracts::id::is_object_id;
-use object_store::local::LocalFileSystem;
 use tokio::sync::Mutex;
 
 use crate::config::Sharing;
@@ -50,9 +50,14 @@ pub(crate) enum Fault {
          steps: remove what later steps don't need"
     )]
     TooLarge,
-    /// The store of snapshots refused.
-    #[error("the store of snapshots: {0}")]
-    Store(#[from] object_store::Error),
+    /// The store of snapshots refused, or was away for too long.
+    #[error("the store of snapshots {store}: {why}")]
+    Store {
+        /// What it is called.
+        store: String,
+        /// What it said, and what to do about it.
+        why: String,
+    },
 }
 
 impl Fault {
@@ -81,19 +86,23 @@ pub(crate) struct Workspace {
     snapshots: Option<snapshot::Store>,
     /// What was saved last; nothing before the workspace was made ready.
     saved: Mutex<Option<walk::Fingerprint>>,
+    turn: snapshot::Turn,
 }
 
 impl Workspaces {
     pub(crate) fn open(config: &Config) -> Result<Self, Error> {
+        Self::open_with(config, store::PATIENCE)
+    }
+
+    /// Opens them with a store that may be away for so long.
+    fn open_with(config: &Config, patience: Duration) -> Result<Self, Error> {
         let folder = made(&config.workspaces())?;
         let snapshots = match config.workspace {
             Sharing::Shared => None,
             Sharing::Snapshot => {
-                let store = made(&config.snapshots())?;
                 let bench = made(&config.work_dir.join("packing"))?;
-                let files = LocalFileSystem::new_with_prefix(&store)
-                    .map_err(|error| Error::unusable(store)(io::Error::other(error)))?;
-                Some(snapshot::Store::new(Arc::new(files), bench))
+                let store = store::open(config, patience)?;
+                Some(snapshot::Store::new(store, bench))
             }
         };
         Ok(Self { folder, snapshots })
@@ -110,6 +119,7 @@ impl Workspaces {
             attempt,
             snapshots: self.snapshots.clone(),
             saved: Mutex::new(None),
+            turn: snapshot::Turn::default(),
         })
     }
 
@@ -150,7 +160,7 @@ impl Workspace {
         match &self.snapshots {
             Some(snapshots) if self.attempt > 1 => {
                 snapshots
-                    .restore(&self.run_id, self.attempt, &self.path)
+                    .restore(&self.run_id, self.attempt, (&self.path, &self.turn))
                     .await?;
                 *saved = Some(self.fingerprint().await?);
             }

@@ -17,7 +17,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use super::sweep::Mark;
-use super::{Answer, Process};
+use super::{Answer, Process, cgroup};
 
 /// The program that this process runs, as a program to start: the same file, even after it was
 /// replaced or removed.
@@ -47,6 +47,8 @@ pub enum Error {
 #[derive(Debug, Clone)]
 pub struct Keepers {
     program: PathBuf,
+    /// The control group in which each makes one for its step.
+    home: Option<Arc<Path>>,
     wanted: usize,
     pool: Arc<Mutex<Pool>>,
 }
@@ -65,9 +67,18 @@ impl Keepers {
     pub fn new(program: impl Into<PathBuf>, wanted: usize) -> Self {
         Self {
             program: program.into(),
+            home: None,
             wanted,
             pool: Arc::default(),
         }
+    }
+
+    /// Lets each make a control group for its step in this one, which
+    /// [`prepare`](super::cgroup::prepare) has made.
+    #[must_use]
+    pub(crate) fn in_groups(mut self, home: Option<PathBuf>) -> Self {
+        self.home = home.map(Arc::from);
+        self
     }
 
     /// Starts a process under a keeper that waited or else under a new one. It answers when the
@@ -85,7 +96,8 @@ impl Keepers {
         let mut process = match ahead {
             Some(process) => process,
             // It has read nothing, so it has started nothing.
-            None => Waiting::start(&self.program)?
+            None => self
+                .start_one()?
                 .tell(&line, mark)
                 .await
                 .ok_or(Error::Lost)?,
@@ -119,7 +131,7 @@ impl Keepers {
 
     fn start_ahead(&self, missing: usize) {
         for _ in 0..missing {
-            let started = Waiting::start(&self.program);
+            let started = self.start_one();
             let mut pool = self.pool();
             pool.starting -= 1;
             match started {
@@ -128,6 +140,13 @@ impl Keepers {
                 Err(error) => tracing::warn!(%error, "no keeper waits ahead"),
             }
         }
+    }
+
+    fn start_one(&self) -> Result<Waiting, Error> {
+        Waiting::spawn(&self.program, self.home.as_deref()).map_err(|source| Error::Keeper {
+            program: self.program.clone(),
+            source,
+        })
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
@@ -161,30 +180,30 @@ impl Process {
 struct Waiting {
     channel: UnixStream,
     keeper: Child,
+    /// The control group that it was told to make.
+    group: Option<PathBuf>,
 }
 
 impl Waiting {
-    fn start(program: &Path) -> Result<Self, Error> {
-        Self::spawn(program).map_err(|source| Error::Keeper {
-            program: program.to_owned(),
-            source,
-        })
-    }
-
-    fn spawn(program: &Path) -> io::Result<Self> {
+    fn spawn(program: &Path, home: Option<&Path>) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let keeper = Command::new(program)
             .arg0("penstock")
             .arg("keeper")
+            .args(home)
             .env_clear()
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
+        let group = home
+            .zip(keeper.id())
+            .map(|(home, keeper)| cgroup::of_step(home, keeper));
         Ok(Self {
             channel: UnixStream::from_std(ours)?,
             keeper,
+            group,
         })
     }
 
@@ -200,6 +219,7 @@ impl Waiting {
             exit: None,
             is_gone: false,
             mark,
+            group: self.group,
             _keeper: self.keeper,
         })
     }

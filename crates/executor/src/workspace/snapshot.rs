@@ -6,82 +6,118 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::buffered::BufWriter;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
 use tar::{Archive, Builder, Header};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::exact::Exact;
+use super::store::{self, Opened, Scratch};
 use super::walk::{self, Found};
 use super::{Fault, LARGEST, blocking};
 
 /// A level that is faster than most disks.
 const LEVEL: i32 = 1;
+/// What is sent at a time, in bytes. S3 takes 10 000 parts of 5 MiB and more.
+const PART: usize = 8 << 20;
+/// Parts that are under way at once.
+const PARTS_AT_ONCE: usize = 2;
 /// The most files that are unpacked.
 const MOST_FILES: usize = 1_000_000;
 
+/// Whoever holds it works on a workspace's directory.
+pub(super) type Turn = Arc<Mutex<()>>;
+
 /// Where snapshots are.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Store {
     store: Arc<dyn ObjectStore>,
+    /// What it is called in messages.
+    name: Arc<str>,
     /// Where archives are made before they are sent, and unpacked from.
     bench: PathBuf,
 }
 
+impl std::fmt::Debug for Store {
+    /// Without the store itself, which may show its credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Store").field(&self.name).finish()
+    }
+}
+
 impl Store {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, bench: PathBuf) -> Self {
-        Self { store, bench }
+    pub(super) fn new(Opened { store, name }: Opened, bench: PathBuf) -> Self {
+        Self {
+            store,
+            name: name.into(),
+            bench,
+        }
     }
 
     /// Saves a workspace as that of an attempt.
     pub(super) async fn save(&self, run_id: &str, attempt: u32, path: &Path) -> Result<(), Fault> {
-        let packed = self.bench.join(format!("{run_id}-{attempt}.save"));
-        let (from, to) = (path.to_owned(), packed.clone());
-        blocking(move || pack(&from, &to))
+        let packed = Scratch::new(self.bench.join(format!("{run_id}-{attempt}.save")));
+        // Made here, so that none is left should this be given up while it is being packed.
+        let file = File::create(packed.path()).map_err(Fault::at(packed.path()))?;
+        let from = path.to_owned();
+        blocking(move || pack(&from, file))
             .await
             .map_err(Fault::at(path))?;
-        let sent = self.send(&packed, &key(run_id, attempt)).await;
-        let _ = fs::remove_file(&packed);
-        sent
+        self.send(packed.path(), &key(run_id, attempt)).await
     }
 
     async fn send(&self, packed: &Path, to: &Key) -> Result<(), Fault> {
         let mut file = tokio::fs::File::open(packed)
             .await
             .map_err(Fault::at(packed))?;
-        let mut writer = BufWriter::new(self.store.clone(), to.clone());
-        tokio::io::copy(&mut file, &mut writer)
-            .await
-            .map_err(Fault::at(packed))?;
-        writer.shutdown().await.map_err(Fault::at(packed))
+        let first = part(&mut file).await.map_err(Fault::at(packed))?;
+        if first.len() < PART {
+            let sent = self.store.put(to, first.into()).await;
+            return sent.map(drop).map_err(|error| self.fault(&error));
+        }
+        let upload = self.store.put_multipart(to).await;
+        let mut upload = WriteMultipart::new(upload.map_err(|error| self.fault(&error))?);
+        let mut next = first;
+        while !next.is_empty() {
+            let ready = upload.wait_for_capacity(PARTS_AT_ONCE).await;
+            ready.map_err(|error| self.fault(&error))?;
+            upload.put(next);
+            next = part(&mut file).await.map_err(Fault::at(packed))?;
+        }
+        let sent = upload.finish().await;
+        sent.map(drop).map_err(|error| self.fault(&error))
     }
 
-    /// Makes a workspace what the latest attempt before this one has saved; empty if none has.
+    /// Makes a workspace what the latest attempt before this one has saved; empty if none has. It
+    /// may be given up and begun again: `turn` keeps what still goes on from what follows.
     pub(super) async fn restore(
         &self,
         run_id: &str,
         attempt: u32,
-        path: &Path,
+        (path, turn): (&Path, &Turn),
     ) -> Result<(), Fault> {
-        let to = path.to_owned();
-        blocking(move || walk::remove(&to).and_then(|()| fs::create_dir_all(&to)))
-            .await
-            .map_err(Fault::at(path))?;
+        let (to, emptying) = (path.to_owned(), turn.clone());
+        let emptied = blocking(move || {
+            let _turn = emptying.lock();
+            walk::remove(&to).and_then(|()| fs::create_dir_all(&to))
+        });
+        emptied.await.map_err(Fault::at(path))?;
         let Some(latest) = self.latest_before(run_id, attempt).await? else {
             return Ok(());
         };
-        let packed = self.bench.join(format!("{run_id}-{attempt}.restore"));
-        self.fetch(&latest, &packed).await?;
-        let (from, to) = (packed.clone(), path.to_owned());
-        let unpacked = blocking(move || unpack(&from, &to))
-            .await
-            .map_err(Fault::at(path));
-        let _ = fs::remove_file(&packed);
-        unpacked
+        let packed = Scratch::new(self.bench.join(format!("{run_id}-{attempt}.restore")));
+        self.fetch(&latest, packed.path()).await?;
+        let file = File::open(packed.path()).map_err(Fault::at(packed.path()))?;
+        let (to, unpacking) = (path.to_owned(), turn.clone());
+        let unpacked = blocking(move || {
+            let _turn = unpacking.lock();
+            unpack(file, &to)
+        });
+        unpacked.await.map_err(Fault::at(path))
     }
 
     async fn latest_before(&self, run_id: &str, attempt: u32) -> Result<Option<Key>, Fault> {
@@ -90,7 +126,8 @@ impl Store {
             .store
             .list(Some(&Key::from(run_id)))
             .try_collect()
-            .await?;
+            .await
+            .map_err(|error| self.fault(&error))?;
         Ok(saved
             .into_iter()
             .map(|saved| saved.location)
@@ -99,10 +136,12 @@ impl Store {
     }
 
     async fn fetch(&self, from: &Key, to: &Path) -> Result<(), Fault> {
-        let mut chunks = self.store.get(from).await?.into_stream();
+        let found = self.store.get(from).await;
+        let mut chunks = found.map_err(|error| self.fault(&error))?.into_stream();
         let mut file = tokio::fs::File::create(to).await.map_err(Fault::at(to))?;
         while let Some(chunk) = chunks.next().await {
-            file.write_all(&chunk?).await.map_err(Fault::at(to))?;
+            let chunk = chunk.map_err(|error| self.fault(&error))?;
+            file.write_all(&chunk).await.map_err(Fault::at(to))?;
         }
         file.flush().await.map_err(Fault::at(to))
     }
@@ -111,21 +150,38 @@ impl Store {
     pub(super) async fn remove(&self, run_id: &str) -> Result<(), Fault> {
         let mut saved = self.store.list(Some(&Key::from(run_id)));
         while let Some(saved) = saved.next().await {
-            self.store.delete(&saved?.location).await?;
+            let saved = saved.map_err(|error| self.fault(&error))?;
+            match self.store.delete(&saved.location).await {
+                // Another executor was first.
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(self.fault(&error)),
+            }
         }
         Ok(())
     }
 
     /// The runs that have snapshots.
     pub(super) async fn runs(&self) -> Result<Vec<String>, Fault> {
-        let listed = self.store.list_with_delimiter(None).await?;
+        let listed = self.store.list_with_delimiter(None).await;
         let name = |folder: Key| folder.filename().map(str::to_owned);
         Ok(listed
+            .map_err(|error| self.fault(&error))?
             .common_prefixes
             .into_iter()
             .filter_map(name)
             .collect())
     }
+
+    fn fault(&self, error: &object_store::Error) -> Fault {
+        store::fault(&self.name, error)
+    }
+}
+
+/// The next part of a file; less than a whole one at its end.
+async fn part(file: &mut tokio::fs::File) -> io::Result<Bytes> {
+    let mut part = Vec::new();
+    file.take(PART as u64).read_to_end(&mut part).await?;
+    Ok(part.into())
 }
 
 fn key(run_id: &str, attempt: u32) -> Key {
@@ -133,8 +189,8 @@ fn key(run_id: &str, attempt: u32) -> Key {
 }
 
 /// Writes everything below `root` that is a file, directory or link.
-fn pack(root: &Path, to: &Path) -> io::Result<()> {
-    let writer = zstd::Encoder::new(File::create(to)?, LEVEL)?;
+fn pack(root: &Path, to: File) -> io::Result<()> {
+    let writer = zstd::Encoder::new(to, LEVEL)?;
     let mut archive = Builder::new(writer);
     walk::each(root, |found| append(&mut archive, root, &found))?;
     archive.into_inner()?.finish()?.sync_all()
@@ -169,8 +225,8 @@ fn append(archive: &mut Builder<impl io::Write>, root: &Path, found: &Found) -> 
 }
 
 /// Unpacks an archive into `root`. What would come to lie outside of it is left out.
-fn unpack(from: &Path, root: &Path) -> io::Result<()> {
-    let mut archive = Archive::new(zstd::Decoder::new(File::open(from)?)?);
+fn unpack(from: File, root: &Path) -> io::Result<()> {
+    let mut archive = Archive::new(zstd::Decoder::new(from)?);
     let mut left = LARGEST;
     let mut folders = Vec::new();
     for (count, entry) in archive.entries()?.enumerate() {
@@ -270,7 +326,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let root = folder.path().join("root");
             fs::create_dir(&root).unwrap();
-            let _ = unpack(&packed(folder.path(), entries), &root);
+            let _ = unpack(File::open(packed(folder.path(), entries)).unwrap(), &root);
             assert!(!folder.path().join("escaped").exists(), "{entries:?}");
             assert!(!Path::new("/tmp/penstock-escaped").exists());
         }

@@ -5,6 +5,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
 
+mod bucket;
+
 const RUN: &str = "0123456789abcdef01234567";
 
 fn config(folder: &Path, workspace: Sharing) -> Config {

@@ -10,12 +10,15 @@
     reason = "a test, which clippy can't see without its harness"
 )]
 
+mod disk;
 mod ends;
 mod flows;
+mod groups;
 mod http;
 mod leases;
 mod logs;
 mod peers;
+mod snapshots;
 mod world;
 
 use std::process::ExitCode;
@@ -23,8 +26,11 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("keeper") {
-        return keeper::main();
+    let mut args = std::env::args().skip(1);
+    match (args.next().as_deref(), args.next()) {
+        (Some("keeper"), _) => return keeper::main(),
+        (Some(part @ (disk::DIES | disk::FILLS)), Some(folder)) => return disk::play(part, &folder),
+        _ => {}
     }
     libtest_mimic::run(&Arguments::from_args(), trials()).exit_code()
 }
@@ -36,6 +42,9 @@ fn trials() -> Vec<Trial> {
         leases::trials(),
         http::trials(),
         logs::trials(),
+        disk::trials(),
+        snapshots::trials(),
+        groups::trials(),
     ];
     parts.into_iter().flatten().collect()
 }

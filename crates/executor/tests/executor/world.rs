@@ -4,7 +4,7 @@
 //! grants what a test's script says when the test's script says so.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub(crate) struct Script {
     pub(crate) wake_after_ms: u32,
     pub(crate) refuses: bool,
     pub(crate) outage: bool,
+    /// The report that ends the attempt kills this process.
+    pub(crate) is_deadly: bool,
     pub(crate) debugging: bool,
     pub(crate) ended_runs: Vec<String>,
     pub(crate) reports: Vec<ReportRequest>,
@@ -70,7 +72,9 @@ pub(crate) struct Desk {
 pub(crate) struct World {
     pub(crate) script: Arc<Mutex<Script>>,
     pub(crate) desk: Arc<Mutex<Desk>>,
-    pub(crate) folder: Arc<TempDir>,
+    folder: PathBuf,
+    /// Kept until the last clone of this goes.
+    own: Option<Arc<TempDir>>,
     pub(crate) executor: Option<Executor>,
     pub(crate) bus: Bus,
     pub(crate) tasks: Tasks,
@@ -79,8 +83,15 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let mut world = Self::at(folder.path()).await;
+        world.own = Some(Arc::new(folder));
+        world
+    }
+
+    /// A world in a folder, with what an earlier one left there.
+    pub(crate) async fn at(folder: &Path) -> Self {
         let tasks = Tasks::new();
-        let url = format!("embedded:{}", folder.path().join("bus").display());
+        let url = format!("embedded:{}", folder.join("bus").display());
         let config = bus::Config {
             url,
             ..bus::Config::default()
@@ -98,7 +109,8 @@ impl World {
         Self {
             script: Arc::new(Mutex::new(script)),
             desk: Arc::new(Mutex::new(desk)),
-            folder: Arc::new(folder),
+            folder: folder.to_owned(),
+            own: None,
             executor: None,
             bus,
             tasks,
@@ -125,7 +137,7 @@ impl World {
     }
 
     pub(crate) fn work_dir(&self) -> PathBuf {
-        self.folder.path().join("executor")
+        self.folder.join("executor")
     }
 
     pub(crate) fn workspace(&self) -> PathBuf {
@@ -133,6 +145,10 @@ impl World {
     }
 
     pub(crate) async fn start(&mut self, config: Config) {
+        self.executor = Some(self.try_start(config).await.unwrap());
+    }
+
+    pub(crate) async fn try_start(&self, config: Config) -> Result<Executor, executor::Error> {
         let routes = |routes| route::local(routes, Duration::from_secs(5));
         let peers = Peers {
             scheduler: routes(Routes::new(SchedulerServer::new(self.clone()))),
@@ -140,11 +156,7 @@ impl World {
             bus: self.bus.clone(),
         };
         let program = executor::process::OWN_PROGRAM.into();
-        self.executor = Some(
-            executor::start(config, peers, program, &self.tasks)
-                .await
-                .unwrap(),
-        );
+        executor::start(config, peers, program, &self.tasks).await
     }
 
     /// Takes a plan whose steps are granted one after the other.

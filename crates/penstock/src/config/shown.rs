@@ -9,6 +9,7 @@ impl Config {
     pub fn shown(&self) -> Result<String, Error> {
         let mut shown = self.clone();
         shown.database.url = without_password(&shown.database.url);
+        shown.bus.url = without_password(&shown.bus.url);
         for (name, value) in &mut shown.bus.properties {
             let is_secret = ["password", "secret", "key.pem"];
             if is_secret.iter().any(|it| name.contains(it)) {
@@ -48,6 +49,9 @@ mod tests {
             ..Config::default()
         };
         config.bus.password = Secret::new("hunter2");
+        config.executor.s3.secret_access_key = Secret::new("hunter2");
+        config.executor.s3.session_token = Secret::new("hunter2");
+        config.bus.url = "kafka://me:hunter2@host:9092".into();
         let properties = &mut config.bus.properties;
         properties.insert("ssl.key.password".into(), "hunter2".into());
         config.database.url = "postgres://me:hunter2@host/penstock".into();
