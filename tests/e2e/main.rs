@@ -19,6 +19,7 @@ mod queue;
 mod restarts;
 mod secrets;
 mod stop;
+mod traces;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         commands::stories(),
         bad_input::stories(),
         operated::stories(),
+        traces::stories(),
         restarts::stories(),
     ];
     harness::run_suite(&parts.concat())

@@ -271,8 +271,9 @@ impl Attempt {
             secrets,
             since,
         };
+        let span = step.span();
         self.running
-            .spawn(step::perform(step, told).in_current_span());
+            .spawn(step::perform(step, told).instrument(span));
     }
 
     fn tell(&self, one: &Try, told: Told) {

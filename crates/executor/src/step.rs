@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use contracts::pipeline::{BeginAttemptResponse, Outcome, StepReport};
 use futures::FutureExt as _;
-use runtime::clock;
+use runtime::{clock, telemetry};
 use steps::{Context, Invocation, Plan};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::attempt::state::Try;
 use crate::kit::Kit;
@@ -52,7 +53,7 @@ impl Facts {
             pipeline_name: begun.pipeline_name.clone(),
             parameters: begun.parameters.clone(),
             is_debugging: begun.debugging,
-            traceparent: runtime::telemetry::traceparent().or(traceparent),
+            traceparent: telemetry::traceparent().or(traceparent),
             plan: serde_json::from_str(&begun.plan_json)
                 .map_err(|error| format!("this executor can't read the run's plan: {error}")),
         }
@@ -173,6 +174,10 @@ pub(crate) async fn perform(step: StepTry, told: watch::Receiver<Told>) -> Done 
             )
         });
     step.save(&mut ending).await;
+    if !ending.is_well() {
+        let failure = ending.outcome.as_str_name().trim_start_matches("OUTCOME_");
+        Span::current().record("error.type", failure.to_lowercase());
+    }
     if !ending.is_well() && !ending.message.is_empty() {
         log.say(ending.message.as_str());
     }
@@ -202,6 +207,28 @@ pub(crate) async fn perform(step: StepTry, told: watch::Receiver<Told>) -> Done 
 }
 
 impl StepTry {
+    /// The span of this try, in the attempt's. What it says is known to everyone who may see the
+    /// run (I12).
+    pub(crate) fn span(&self) -> Span {
+        tracing::info_span!(
+            "step",
+            run.id = self.facts.run_id,
+            run.count = self.facts.run_count,
+            run.attempt = self.facts.attempt,
+            pipeline.id = self.facts.pipeline_id,
+            pipeline.name = self.facts.pipeline_name,
+            step.id = self.of.step,
+            step.r#try = self.of.number,
+            error.type = tracing::field::Empty,
+        )
+    }
+
+    /// The `traceparent` for what the try does: of its own span, or of the run where this process
+    /// tells no traces.
+    fn traceparent(&self) -> Option<String> {
+        telemetry::traceparent().or_else(|| self.facts.traceparent.clone())
+    }
+
     async fn carry_out(&self, log: &StepLog, told: watch::Receiver<Told>) -> Ending {
         let planned = match self.facts.step(&self.of.step) {
             Ok(planned) => planned,

@@ -102,10 +102,10 @@ impl Seen {
     fn span(&self, headers: &HeaderMap) -> Span {
         let span = tracing::info_span!(
             "request",
-            http.method = self.method.as_str(),
+            http.request.method = self.method.as_str(),
             http.route = self.route(),
             request.id = self.id(),
-            http.status = tracing::field::Empty,
+            http.response.status_code = tracing::field::Empty,
             user.id = tracing::field::Empty,
         );
         let parent = headers.get("traceparent").and_then(|it| it.to_str().ok());
@@ -123,7 +123,7 @@ impl Seen {
         if status.is_client_error() || status.is_server_error() {
             answer = self.told(answer, span);
         }
-        span.record("http.status", status.as_u16());
+        span.record("http.response.status_code", status.as_u16());
         let headers = answer.headers_mut();
         headers.insert(REQUEST_ID, self.id.clone());
         headers.insert(

@@ -90,7 +90,8 @@ impl From<crate::Error> for Deaf {
 /// How a service reads.
 #[derive(Debug, Clone, Copy)]
 pub struct Consumer {
-    /// The group, and the consumer's name in the inbox. Instances of a service share it.
+    /// The group, and the consumer's name in the inbox: `<service>-<what it hears>`. Instances of
+    /// a service share it.
     pub group: &'static str,
     /// What it reads.
     pub topics: &'static [Topic],
@@ -217,7 +218,8 @@ impl<H: Hear> Listener<H> {
 
     async fn attempt(&self, messages: &[Heard]) -> Tried {
         // Held open until all is heard: one span a message, each in the message's own trace.
-        let spans: Vec<_> = messages.iter().map(Heard::span).collect();
+        let group = self.consumer.group;
+        let spans: Vec<_> = messages.iter().map(|it| it.span(group)).collect();
         let Some(first) = spans.first().cloned() else {
             return Tried::Done;
         };

@@ -88,8 +88,9 @@ fn serve(args: &ServerArgs, roles: BTreeSet<Role>, shape: Shape) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error),
     };
+    let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
     let entered = runtime.enter();
-    let telemetry = match Telemetry::start(&config.telemetry) {
+    let telemetry = match Telemetry::start(&config.telemetry, &names) {
         Ok(telemetry) => telemetry,
         Err(error) => return fail(USAGE, &error),
     };

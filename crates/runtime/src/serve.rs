@@ -11,16 +11,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
 use tokio::net::{TcpListener, TcpSocket};
-use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
+use tonic::{Code, Status};
 use tracing::Instrument as _;
 
 use crate::config::Secret;
@@ -101,7 +101,6 @@ pub async fn grpc(listener: TcpListener, routes: Routes, key: Secret, tasks: &Ta
     let services = routes
         .add_service(health_service)
         .into_axum_router()
-        .layer(from_fn(in_callers_trace))
         .layer(from_fn_with_state(Arc::new(key), peers_only));
     let router = tonic::transport::Server::builder()
         .tcp_nodelay(true)
@@ -184,12 +183,46 @@ async fn peers_only(State(key): State<Arc<Secret>>, request: Request, next: Next
     refusal.into_http::<axum::body::Body>()
 }
 
-async fn in_callers_trace(request: Request, next: Next) -> Response {
-    let span = tracing::info_span!("call", rpc.method = request.uri().path());
-    let parent = request
-        .headers()
-        .get("traceparent")
-        .and_then(|it| it.to_str().ok());
-    telemetry::follow(&span, parent);
-    next.run(request).instrument(span).await
+/// Makes each call of `service` a part of its caller's trace, whether it comes over a socket or from
+/// this process. A call that is part of no trace makes no span.
+pub fn in_callers_trace(routes: Routes, service: &'static str) -> Routes {
+    let traced = from_fn_with_state(service, traced);
+    routes.into_axum_router().layer(traced).into()
+}
+
+async fn traced(State(service): State<&'static str>, request: Request, next: Next) -> Response {
+    let said = request.headers().get("traceparent");
+    let parent = said.and_then(|it| it.to_str().ok()).map(str::to_owned);
+    let parent = parent.or_else(telemetry::traceparent);
+    let span = telemetry::continued(parent.as_deref(), || {
+        tracing::info_span!(
+            "call",
+            service.name = service,
+            rpc.system = "grpc",
+            rpc.method = request.uri().path().trim_start_matches('/'),
+            error.type = tracing::field::Empty,
+        )
+    });
+    let answer = next.run(request).instrument(span.clone()).await;
+    let code = answer.headers().get(Status::GRPC_STATUS);
+    if let Some(code) = code
+        .map(|it| Code::from_bytes(it.as_bytes()))
+        .filter(|it| is_our_fault(*it))
+    {
+        span.record("error.type", tracing::field::debug(code));
+    }
+    answer
+}
+
+/// Whether a call failed that should not have; others were only refused.
+fn is_our_fault(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::DataLoss
+    )
 }

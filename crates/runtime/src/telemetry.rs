@@ -1,24 +1,30 @@
 //! Logs, traces and metrics of a process.
 //!
 //! Logs go to standard error, as text or JSON lines. Traces go out over OTLP when an endpoint is
-//! configured; their context crosses gRPC and Kafka as a W3C `traceparent`. Metrics are read at
-//! `/metrics` in Prometheus' text format.
+//! configured ([`export`]); their context crosses gRPC and Kafka as a W3C `traceparent`
+//! ([`mod@trace`]). Metrics are read at `/metrics` in Prometheus' text format.
 
-use std::collections::HashMap;
+mod export;
+mod trace;
+
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::WithExportConfig as _;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde::{Deserialize, Serialize};
-use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
+
+pub use trace::{continued, follow, traceparent, traceparent_of};
+
+/// How long the end of a process waits for the collector.
+const LAST_EXPORT: Duration = Duration::from_secs(2);
 
 /// How a process tells about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +83,8 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Starts logging and what is configured beside it. Once a process, inside a runtime.
-    pub fn start(config: &Config) -> Result<Self, Error> {
+    /// `services` are those that the process has.
+    pub fn start(config: &Config, services: &[&str]) -> Result<Self, Error> {
         let filter = filter(&config.log)?;
         let colours = std::io::stderr().is_terminal();
         let lines = tracing_subscriber::fmt::layer()
@@ -87,10 +94,23 @@ impl Telemetry {
             LogFormat::Text => lines.with_target(false).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
         };
-        let provider = exporter(&config.otlp_endpoint)?;
-        let traces = provider
-            .as_ref()
-            .map(|it| tracing_opentelemetry::layer().with_tracer(it.tracer("penstock")));
+        let provider = exporter(&config.otlp_endpoint, services)?;
+        // Spans of ours and no events: what libraries say is not for others, and the exporter's own
+        // would be exported again.
+        let ours = filter_fn(|it| it.is_span() && *it.level() <= Level::INFO)
+            .with_max_level_hint(LevelFilter::INFO);
+        let traces = provider.as_ref().map(|it| {
+            let layer = tracing_opentelemetry::layer().with_tracer(it.tracer("penstock"));
+            layer
+                .with_location(false)
+                .with_threads(false)
+                .with_tracked_inactivity(false)
+                .with_context_activation(false)
+                .with_filter(ours)
+        });
+        if provider.is_some() {
+            trace::switch_on();
+        }
         tracing_subscriber::registry()
             .with(traces)
             .with(lines.with_filter(filter))
@@ -105,10 +125,10 @@ impl Telemetry {
         self.metrics.clone()
     }
 
-    /// Sends what is still held back. Blocks for up to five seconds; not on a worker thread.
+    /// Sends what is still held back. Blocks for up to two seconds; not on a worker thread.
     pub fn shutdown(self) {
         if let Some(provider) = self.provider {
-            let _ = provider.shutdown();
+            let _ = provider.shutdown_with_timeout(LAST_EXPORT);
         }
     }
 }
@@ -120,22 +140,12 @@ fn filter(log: &str) -> Result<EnvFilter, Error> {
     EnvFilter::try_new(quiet).map_err(wrong)
 }
 
-fn exporter(endpoint: &str) -> Result<Option<SdkTracerProvider>, Error> {
+fn exporter(endpoint: &str, services: &[&str]) -> Result<Option<SdkTracerProvider>, Error> {
     if endpoint.is_empty() {
         return Ok(None);
     }
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint)
-        .build()
-        .map_err(|error| Error::Endpoint(endpoint.into(), error.to_string()))?;
-    let resource = opentelemetry_sdk::Resource::builder()
-        .with_service_name("penstock")
-        .build();
-    let provider = SdkTracerProvider::builder()
-        .with_batch_exporter(exporter)
-        .with_resource(resource)
-        .build();
+    let provider = export::provider(endpoint, services);
+    let provider = provider.map_err(|why| Error::Endpoint(endpoint.into(), why))?;
     Ok(Some(provider))
 }
 
@@ -147,19 +157,4 @@ fn recorder() -> Result<PrometheusHandle, Error> {
         .set_buckets(SECONDS)
         .map_err(|_| Error::Twice)?;
     builder.install_recorder().map_err(|_| Error::Twice)
-}
-
-/// The W3C `traceparent` of the current span, if it is part of a trace.
-pub fn traceparent() -> Option<String> {
-    let mut carrier = HashMap::new();
-    let context = Span::current().context();
-    TraceContextPropagator::new().inject_context(&context, &mut carrier);
-    carrier.remove("traceparent")
-}
-
-/// Makes `span` a part of the trace that `traceparent` names. Malformed ones are ignored.
-pub fn follow(span: &Span, traceparent: Option<&str>) {
-    let Some(parent) = traceparent else { return };
-    let carrier = HashMap::from([("traceparent".to_owned(), parent.to_owned())]);
-    let _ = span.set_parent(TraceContextPropagator::new().extract(&carrier));
 }

@@ -13,10 +13,11 @@ use contracts::pipeline::{
 use contracts::scheduler::from_executor::Said;
 use contracts::scheduler::to_executor::Says;
 use contracts::scheduler::{Attempt, Ended, Fence, Hello, Renew, Renewed, Stop};
-use runtime::{Bell, Route};
+use runtime::{Bell, Route, telemetry};
 use sea_orm::ActiveValue::Set;
+use tracing::Instrument as _;
 
-use crate::assign;
+use crate::assign::{self, Backlog};
 use crate::entity::queue;
 use crate::hub::Hub;
 use crate::store::{Holder, Store};
@@ -29,6 +30,7 @@ pub(crate) struct Desk {
     pub(crate) store: Store,
     pub(crate) hub: Hub,
     pub(crate) bell: Bell,
+    pub(crate) backlog: Backlog,
     pub(crate) pipeline: Route,
 }
 
@@ -74,9 +76,12 @@ impl Desk {
             how: how.into(),
             executor: row.executor.clone().unwrap_or_default(),
         };
-        let answer = AttemptsClient::new(self.pipeline.clone())
-            .end_attempt(request)
-            .await?;
+        // What follows belongs to the run's trace, also its next attempt.
+        let span = telemetry::continued(row.traceparent.as_deref(), || {
+            tracing::info_span!("end", run.id = row.run_id, run.attempt = attempt, ?how)
+        });
+        let mut attempts = AttemptsClient::new(self.pipeline.clone());
+        let answer = attempts.end_attempt(request).instrument(span).await?;
         let next = answer.into_inner().next_attempt;
         self.store.attempt_over(&row.run_id, attempt, next).await?;
         self.bell.ring();
@@ -107,14 +112,45 @@ impl Shift {
         &self.holder
     }
 
-    /// Acts on what the executor said.
-    pub(crate) async fn hear(&self, said: Said) -> Result<(), Error> {
-        match said {
-            Said::Hello(_) => Err(Error::NoHello),
-            Said::Renew(renew) => self.renew(renew).await,
-            Said::Ended(ended) => self.ended(ended).await,
-            Said::HandBack(back) => self.handed_back(back.attempt.unwrap_or_default()).await,
+    /// Acts on what the executor has said since it was last heard.
+    pub(crate) async fn hear(&self, said: Vec<Said>) -> Result<(), Error> {
+        let mut through = Vec::new();
+        for said in said {
+            match said {
+                Said::Ended(Ended { attempt, busy }) => {
+                    let Attempt { run_id, attempt } = attempt.unwrap_or_default();
+                    if busy {
+                        self.desk.store.found_no_place(&run_id, attempt).await?;
+                        self.desk.bell.ring();
+                    } else {
+                        through.push((run_id, attempt));
+                    }
+                }
+                Said::Hello(_) => return Err(Error::NoHello),
+                Said::Renew(renew) => {
+                    self.through(&mut through).await?;
+                    self.renew(renew).await?;
+                }
+                Said::HandBack(back) => {
+                    self.through(&mut through).await?;
+                    self.handed_back(back.attempt.unwrap_or_default()).await?;
+                }
+            }
         }
+        self.through(&mut through).await
+    }
+
+    /// The executor is through with these attempts.
+    async fn through(&self, attempts: &mut Vec<(String, u32)>) -> Result<(), Error> {
+        if attempts.is_empty() {
+            return Ok(());
+        }
+        self.desk.store.attempts_left(attempts).await?;
+        attempts.clear();
+        if self.desk.backlog.may_wait() {
+            self.desk.bell.ring();
+        }
+        Ok(())
     }
 
     async fn renew(&self, renew: Renew) -> Result<(), Error> {
@@ -198,17 +234,6 @@ impl Shift {
             boot: Set(Some(self.holder.boot.cast_signed())),
             assigned_at_ms: Set(Some(now_ms)),
         }
-    }
-
-    async fn ended(&self, ended: Ended) -> Result<(), Error> {
-        let Attempt { run_id, attempt } = ended.attempt.unwrap_or_default();
-        if ended.busy {
-            self.desk.store.found_no_place(&run_id, attempt).await?;
-        } else {
-            self.desk.store.attempt_left(&run_id, attempt).await?;
-        }
-        self.desk.bell.ring();
-        Ok(())
     }
 
     async fn handed_back(&self, attempt: Attempt) -> Result<(), Error> {

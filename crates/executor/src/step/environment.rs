@@ -68,7 +68,7 @@ fn identity(step: &StepTry, output: &Path) -> Vec<(String, String)> {
             step.workspace.path().display().to_string(),
         ),
     ];
-    identity.extend(facts.traceparent.clone().map(|it| ("TRACEPARENT", it)));
+    identity.extend(step.traceparent().map(|it| ("TRACEPARENT", it)));
     identity
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

@@ -29,6 +29,7 @@ const LOGGED: usize = 64 * 1024;
 const LARGEST_SAVED: u64 = 1 << 30;
 const CONNECT: Duration = Duration::from_secs(10);
 const REDIRECTS: usize = 10;
+const TRACEPARENT: &str = "traceparent";
 
 /// The clients of an executor.
 #[derive(Debug, Clone)]
@@ -125,6 +126,14 @@ async fn sent(step: &StepTry, request: &Request) -> Result<Response, String> {
     };
     let method = Method::from_bytes(request.method.as_bytes()).map_err(|it| it.to_string())?;
     let mut builder = client.request(method, &request.url);
+    let says_its_own = request
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case(TRACEPARENT));
+    let traceparent = step.traceparent().filter(|_| !says_its_own);
+    if let Some(traceparent) = traceparent {
+        builder = builder.header(TRACEPARENT, traceparent);
+    }
     for (name, value) in &request.headers {
         builder = builder.header(name, value);
     }

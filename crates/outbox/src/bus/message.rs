@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use contracts::message::{Message, Topic};
+use runtime::telemetry;
 use tracing::Span;
 
 /// The largest value that the bus takes, in bytes. Announcements have a lower limit of their own.
@@ -47,7 +48,7 @@ impl Post {
             id: id.into(),
             kind: M::TYPE.to_owned(),
             time_ms: now_ms,
-            traceparent: runtime::telemetry::traceparent(),
+            traceparent: telemetry::traceparent(),
             payload: payload.into(),
             headers: Vec::new(),
         })
@@ -149,16 +150,22 @@ impl Heard {
         })
     }
 
-    /// A span of the message's own trace, for what is done about it.
-    pub fn span(&self) -> Span {
-        let span = tracing::info_span!(
-            "hear",
-            topic = self.topic.name(),
-            message.kind = self.kind,
-            message.id = self.id,
-            message.key = self.key,
-        );
-        runtime::telemetry::follow(&span, self.traceparent.as_deref());
-        span
+    /// A span of the message's own trace, for what this group does about it. There is none for one
+    /// that is part of no trace, nor for log entries: they are data, and many.
+    pub(crate) fn span(&self, group: &str) -> Span {
+        let parent = self.traceparent.as_deref();
+        let parent = parent.filter(|_| self.topic != Topic::Activity);
+        telemetry::continued(parent, || {
+            let service = group.rsplit_once('-').map_or(group, |(service, _)| service);
+            tracing::info_span!(
+                "hear",
+                service.name = service,
+                messaging.destination.name = self.topic.name(),
+                messaging.consumer.group.name = group,
+                message.kind = self.kind,
+                message.id = self.id,
+                message.key = self.key,
+            )
+        })
     }
 }

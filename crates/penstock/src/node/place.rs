@@ -95,6 +95,7 @@ impl Node {
         let routes = start(&self.seams, config, tasks)
             .await
             .map_err(|fault| Error::Service(role, fault))?;
+        let routes = serve::in_callers_trace(routes, role.name());
         let beside = routes.clone().into_axum_router().reset_fallback();
         let served = std::mem::take(&mut self.served).into_axum_router();
         self.served = served.merge(beside).into();
