@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! pipe → lines (whole, cut at 64 KiB) → mask → journal (numbers) → shipper → bus
-//!                                                                     └→ spool, while it is away
+//!                                                                     └→ spool, while it is away,
+//!                                                                        and before a report
 //! ```
 //!
 //! What a step writes is read only as fast as it can be shipped: a [`StepLog`] waits for memory, and
@@ -10,14 +11,17 @@
 //! quota is used up, lines are dropped, and an entry says how many where they were.
 //!
 //! **Invariants:** entries of an attempt are numbered from 1 without gap, in the order in which
-//! they are published (I9); what was numbered is not dropped. No registered secret gets past the
-//! mask (I12). Memory is bounded, whatever a step writes.
+//! they are published (I9); what was numbered is not dropped, and what was reported is not lost with
+//! this process either. No registered secret gets past the mask (I12). Memory is bounded, whatever a
+//! step writes.
 
 mod journal;
 mod lines;
 mod logs;
 mod mask;
 mod outlet;
+mod parcel;
+mod queue;
 mod quota;
 mod shipper;
 mod spool;

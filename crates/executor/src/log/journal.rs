@@ -49,7 +49,11 @@ impl Hold {
         Self(Some((attempt, executor)))
     }
 
-    fn add(&mut self, other: Self) {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
         match (&mut self.0, other.0) {
             (Some((attempt, executor)), Some((more, most))) => {
                 attempt.merge(more);
@@ -161,6 +165,13 @@ impl Journal {
         let is_listed = pending.is_listed;
         drop(pending);
         self.tell(is_listed, is_listed);
+    }
+
+    /// Waits until the entries so far are on the bus or on disk, so that they are not lost with this
+    /// process.
+    pub(crate) async fn secure(&self) {
+        self.lock().due = Instant::now();
+        self.logs.secure().await;
     }
 
     fn tell(self: &Arc<Self>, is_listed: bool, is_urgent: bool) {

@@ -6,17 +6,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::journal::Journal;
 use super::outlet::Outlet;
+use super::queue::Queue;
 use super::quota::{Limits, Quota};
-use super::shipper::Shipper;
+use super::shipper::{Secured, Shipper};
 use super::spool::Spool;
 
 /// Runs whose quotas are kept although they log nothing now.
 const KEPT_QUOTAS: usize = 4096;
+/// Requests that wait for the shipper; more of them wait for a place.
+const REQUESTS: usize = 64;
 
 /// The logs of an executor, as those see them who write.
 #[derive(Debug)]
@@ -27,6 +30,7 @@ pub(crate) struct Logs {
     pub(super) bell: Notify,
     pub(super) is_full: watch::Sender<bool>,
     pub(super) closes_at: watch::Sender<Option<Instant>>,
+    requests: mpsc::Sender<Secured>,
     quotas: Mutex<HashMap<String, Arc<Quota>>>,
 }
 
@@ -37,6 +41,7 @@ impl Logs {
         limits: Limits,
         outlet: Outlet,
     ) -> io::Result<(Arc<Self>, Shipper)> {
+        let (requests, asked) = mpsc::channel(REQUESTS);
         let logs = Arc::new(Self {
             limits,
             memory: Arc::new(Semaphore::new(limits.executor)),
@@ -44,10 +49,11 @@ impl Logs {
             bell: Notify::new(),
             is_full: watch::Sender::new(false),
             closes_at: watch::Sender::new(None),
+            requests,
             quotas: Mutex::default(),
         });
-        let spool = Spool::open(folder, limits.spool)?;
-        Ok((logs.clone(), Shipper::new(logs, outlet, spool)))
+        let queue = Queue::of(Spool::open(folder, limits.spool)?);
+        Ok((logs.clone(), Shipper::new(logs, outlet, queue, asked)))
     }
 
     /// Ships what there is, keeps on disk what can't be shipped in time, and ends the shipper.
@@ -80,6 +86,15 @@ impl Logs {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(journal);
+    }
+
+    /// Waits until what the shipper was to gather by now is on the bus or on disk. Nothing is waited
+    /// for once the shipper has ended, nor when the disk takes nothing.
+    pub(super) async fn secure(&self) {
+        let (secured, is_secured) = oneshot::channel();
+        if self.requests.send(secured).await.is_ok() {
+            let _ = is_secured.await;
+        }
     }
 
     pub(super) fn ring(&self) {
