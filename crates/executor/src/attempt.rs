@@ -1,36 +1,35 @@
 //! An attempt of a run: one task from its assignment to its end.
 //!
 //! It begins the attempt at `pipeline`, starts what is granted, reports what has ended, and does as
-//! it is told. What to do when is decided by [`state`], calls are made by [`calls`]; this is what
-//! carries it out.
+//! it is told. What to do when is decided by [`state`], calls are made by [`calls`], what runs is kept
+//! by [`tries`]; this is what carries it out.
 //!
-//! **Invariant:** nothing is reported once the lease has lapsed.
+//! **Invariants:** nothing is reported once the lease has lapsed. No entry that a report counts is
+//! lost with this process (I9).
 
 mod calls;
 mod convert;
 pub(crate) mod state;
+mod tries;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::pipeline::begin_attempt_response::Verdict;
-use contracts::pipeline::{
-    BeginAttemptResponse, Grant, Outcome, ReportRequest, ReportResponse, StepReport,
-};
+use contracts::pipeline::{BeginAttemptResponse, ReportRequest, ReportResponse, StepReport};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::Instrument as _;
 
 pub(crate) use self::convert::stop as stop_of;
 use self::state::{Answer, Deed, End, Fate, Heard, State, Stop, Try};
+use self::tries::Tries;
 use crate::kit::Kit;
 use crate::log::{Journal, Origin};
 use crate::shift::{Key, Orders, Parting};
-use crate::step::{self, Done, Facts, StepTry, Told};
+use crate::step::{Done, Facts, StepTry, Told};
 use crate::workspace::Workspace;
 
 /// How long an attempt in which nothing happens waits before it asks whether it is over.
@@ -81,10 +80,7 @@ struct Attempt {
     orders: watch::Receiver<Orders>,
     journal: Arc<Journal>,
     workspace: Arc<Workspace>,
-    running: JoinSet<Done>,
-    controls: HashMap<Try, watch::Sender<Told>>,
-    /// Secrets of tries that were granted and haven't started, and since when.
-    granted: HashMap<Try, (HashMap<String, Vec<u8>>, Instant)>,
+    tries: Tries,
     outputs: Arc<HashMap<String, String>>,
     /// What the next report says.
     ended: Vec<StepReport>,
@@ -116,9 +112,7 @@ impl Attempt {
             key,
             facts,
             orders,
-            running: JoinSet::new(),
-            controls: HashMap::new(),
-            granted: HashMap::new(),
+            tries: Tries::default(),
             outputs: Arc::new(begun.outputs.clone()),
             ended: Vec::new(),
             report: None,
@@ -147,7 +141,7 @@ impl Attempt {
         tokio::select! {
             biased;
             changed = self.orders.changed() => vec![self.ordered(changed.is_ok())],
-            Some(done) = self.running.join_next() => self.finished(done),
+            Some(done) = self.tries.ended() => self.finished(done),
             answer = answered(&mut self.report) => vec![self.answered(answer)],
             () = until(wake_at) => {
                 self.wake_at = None;
@@ -164,7 +158,7 @@ impl Attempt {
     fn begun(&mut self, begun: BeginAttemptResponse, since: Instant) -> Heard {
         self.wake(begun.wake_after_ms);
         let stop = convert::stop(begun.stop);
-        let granted = self.grant(begun.grants, since);
+        let granted = self.tries.grant(begun.grants, since);
         Heard::Answer(Answer {
             granted,
             stop,
@@ -176,7 +170,7 @@ impl Attempt {
         self.report = None;
         self.wake(answer.wake_after_ms);
         let (stop, end) = (convert::stop(answer.stop), convert::end(&answer));
-        let granted = self.grant(answer.grants, Instant::now());
+        let granted = self.tries.grant(answer.grants, Instant::now());
         Heard::Answer(Answer { granted, stop, end })
     }
 
@@ -185,31 +179,10 @@ impl Attempt {
         self.wake_at = (after_ms > 0).then(|| Instant::now() + after);
     }
 
-    fn grant(&mut self, grants: Vec<Grant>, since: Instant) -> Vec<Try> {
-        let mut granted = Vec::with_capacity(grants.len());
-        for Grant {
-            step_id,
-            r#try,
-            secrets,
-        } in grants
-        {
-            let one = Try {
-                step: step_id,
-                number: r#try,
-            };
-            if !self.controls.contains_key(&one) {
-                self.granted.insert(one.clone(), (secrets, since));
-            }
-            granted.push(one);
-        }
-        granted
-    }
-
     fn finished(&mut self, done: Result<Done, tokio::task::JoinError>) -> Vec<Heard> {
         let Ok(Done { of, report, is_cut }) = done else {
             return vec![Heard::Ordered(Stop::None, Fate::HandedBack)];
         };
-        self.controls.remove(&of);
         runtime::fault_point::pass("step.ended");
         if !self.kit.lease.is_live() {
             // It may have ended because of that, and whatever it says comes too late.
@@ -234,34 +207,21 @@ impl Attempt {
         match deed {
             Deed::Start(one) => self.start(one),
             Deed::Skip(one) => {
-                self.granted.remove(&one);
-                self.ended.push(skipped(one));
+                let skipped = self.tries.skip(one);
+                self.ended.push(skipped);
             }
-            Deed::Term(one) => self.tell(&one, Told::Term),
-            Deed::Kill(one) => self.tell(&one, Told::Kill),
-            Deed::Report => {
-                let request = ReportRequest {
-                    run_id: self.key.run_id.clone(),
-                    attempt: self.key.attempt,
-                    steps: std::mem::take(&mut self.ended),
-                    last_seq: self.journal.last_seq(),
-                };
-                self.report = Some(calls::report(self.kit.clone(), request).boxed());
-            }
+            Deed::Term(one) => self.tries.tell(&one, Told::Term),
+            Deed::Kill(one) => self.tries.tell(&one, Told::Kill),
+            Deed::Report => self.report(),
             Deed::End(end) => return Some(end),
         }
         None
     }
 
     fn start(&mut self, one: Try) {
-        let (secrets, since) = self
-            .granted
-            .remove(&one)
-            .unwrap_or_else(|| (HashMap::new(), Instant::now()));
+        let (secrets, since) = self.tries.take(&one);
         self.journal.hide(secrets.values());
-        let (control, told) = watch::channel(Told::Nothing);
-        self.controls.insert(one.clone(), control);
-        let step = StepTry {
+        self.tries.start(StepTry {
             kit: self.kit.clone(),
             facts: self.facts.clone(),
             workspace: self.workspace.clone(),
@@ -270,16 +230,22 @@ impl Attempt {
             of: one,
             secrets,
             since,
-        };
-        let span = step.span();
-        self.running
-            .spawn(step::perform(step, told).instrument(span));
+        });
     }
 
-    fn tell(&self, one: &Try, told: Told) {
-        if let Some(control) = self.controls.get(one) {
-            control.send_if_modified(|held| told > std::mem::replace(held, told.max(*held)));
-        }
+    fn report(&mut self) {
+        let request = ReportRequest {
+            run_id: self.key.run_id.clone(),
+            attempt: self.key.attempt,
+            steps: std::mem::take(&mut self.ended),
+            last_seq: self.journal.last_seq(),
+        };
+        let (kit, journal) = (self.kit.clone(), self.journal.clone());
+        let report = async move {
+            journal.secure().await;
+            calls::report(kit, request).await
+        };
+        self.report = Some(report.boxed());
     }
 
     fn part(self, end: End) -> Parting {
@@ -305,16 +271,6 @@ impl Attempt {
                 tracing::warn!(run.id = self.key.run_id, "{error}");
             }
         });
-    }
-}
-
-fn skipped(one: Try) -> StepReport {
-    StepReport {
-        step_id: one.step,
-        r#try: one.number,
-        outcome: Outcome::Cancelled.into(),
-        message: "the run was stopped before it started".into(),
-        ..StepReport::default()
     }
 }
 
