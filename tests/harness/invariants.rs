@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::eventually::LONG_PATIENCE;
-use crate::world::{Server, World};
+use crate::world::World;
 
 use facts::Facts;
 pub use processes::{Found, processes};
@@ -48,8 +48,7 @@ async fn rested(world: &World) -> (Facts, Vec<String>) {
     let begun = Instant::now();
     loop {
         let facts = Facts::of(world).await;
-        let kills: Vec<i64> = world.servers().iter().flat_map(Server::kills).collect();
-        let restless = facts.restless(&kills);
+        let restless = facts.restless();
         if restless.is_empty() || begun.elapsed() > LONG_PATIENCE {
             return (facts, restless);
         }

@@ -191,7 +191,7 @@ impl Facts {
     }
 
     /// What is still going on.
-    pub(crate) fn restless(&self, kills: &[i64]) -> Vec<String> {
+    pub(crate) fn restless(&self) -> Vec<String> {
         let mut restless = Vec::new();
         for run in self.runs.values().filter(|run| run.ended_at_ms.is_none()) {
             restless.push(format!("I1: run {} is {} for ever", run.id, run.state));
@@ -200,7 +200,7 @@ impl Facts {
             restless.push(format!("{count} messages of {service} are never told"));
         }
         restless.extend(self.unheard_ends());
-        restless.extend(super::log::unfinished(self, kills));
+        restless.extend(super::log::unfinished(self));
         restless
     }
 

@@ -10,12 +10,9 @@ use super::facts::{Chunk, Facts};
 /// Bytes of a chunk when unpacked, at most.
 const LARGEST: usize = 8 * 1024 * 1024;
 
-/// How long before a kill an attempt may have ended whose last entries went with its executor.
-const UNSHIPPED_MS: i64 = 3000;
-
-/// Attempts whose last known entries aren't stored yet. What a killed executor had not shipped is
-/// lost with it, as with a lost attempt; readers are told that it is missing.
-pub(super) fn unfinished(facts: &Facts, kills: &[i64]) -> Vec<String> {
+/// Attempts whose last known entries aren't stored yet. What a lost attempt logged last may be missing,
+/// and readers are told so.
+pub(super) fn unfinished(facts: &Facts) -> Vec<String> {
     let mut stored: HashMap<(&str, i64), i64> = HashMap::new();
     for chunk in &facts.chunks {
         let last = stored.entry((&chunk.run_id, chunk.attempt)).or_default();
@@ -25,12 +22,7 @@ pub(super) fn unfinished(facts: &Facts, kills: &[i64]) -> Vec<String> {
         .attempts
         .iter()
         .filter(|it| it.how.as_deref() != Some("lost"));
-    let went_down_with_it = |ended: i64| {
-        let spans = |kill: &i64| (ended..=ended + UNSHIPPED_MS).contains(kill);
-        kills.iter().any(spans)
-    };
     whole
-        .filter(|it| !it.ended_at_ms.is_some_and(went_down_with_it))
         .filter_map(|it| {
             let last = stored
                 .get(&(it.run_id.as_str(), it.attempt))

@@ -20,8 +20,6 @@ pub struct Server {
     env: Mutex<Vec<(String, String)>>,
     log: PathBuf,
     child: Mutex<Option<Child>>,
-    /// When it was killed, milliseconds since 1970-01-01 UTC.
-    kills: Mutex<Vec<i64>>,
     /// The port of its HTTP, if it was told one.
     pub(super) http_port: Option<u16>,
 }
@@ -43,7 +41,6 @@ impl Server {
             env: Mutex::new(spec.env),
             log,
             child: Mutex::new(None),
-            kills: Mutex::default(),
             http_port: spec.http_port,
         }
     }
@@ -89,15 +86,9 @@ impl Server {
     /// Kills it at once, as a crash would.
     pub fn kill(&self) {
         if let Some(mut child) = locked(&self.child).take() {
-            locked(&self.kills).push(runtime::clock::now_ms());
             let _ = child.kill();
             let _ = child.wait();
         }
-    }
-
-    /// When it was killed, milliseconds since 1970-01-01 UTC.
-    pub fn kills(&self) -> Vec<i64> {
-        locked(&self.kills).clone()
     }
 
     /// Freezes it.
