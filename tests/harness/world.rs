@@ -3,6 +3,7 @@
 //! **Invariant:** when a world is dropped, however that comes about, its processes are gone.
 
 mod client;
+mod disk;
 mod gate;
 mod hurt;
 pub(crate) mod place;
@@ -23,6 +24,7 @@ use crate::eventually::eventually_within;
 use crate::topics::Topics;
 
 pub use client::Said;
+pub use disk::SmallDisk;
 pub use gate::Gate;
 pub use server::Server;
 pub use settings::{Settings, Shape};
@@ -50,6 +52,7 @@ pub struct World {
     canary: String,
     accepted: Mutex<BTreeMap<String, (String, i64)>>,
     names: AtomicU32,
+    disk: Option<SmallDisk>,
     path: PathBuf,
     dir: Option<TempDir>,
 }
@@ -66,6 +69,8 @@ impl World {
     pub async fn start_silent(settings: Settings) -> Self {
         let dir = TempDir::with_prefix("penstock-world-").expect("a folder can be made");
         let place = Place::make(settings.shape, dir.path()).await;
+        let disk = settings.disk_mib();
+        let disk = disk.map(|mib| SmallDisk::mount(&place.data, mib).expect("a disk is mounted"));
         let servers = settings.servers(&place, dir.path());
         let undertaker = Undertaker::hire();
         for server in &servers {
@@ -82,6 +87,7 @@ impl World {
             settings,
             accepted: Mutex::default(),
             names: AtomicU32::new(1),
+            disk,
             path: dir.path().to_owned(),
             dir: Some(dir),
         };
@@ -179,6 +185,11 @@ impl World {
             .flatten()
     }
 
+    /// The disk that its data lie on, if it has one of its own.
+    pub fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("the world has a small disk")
+    }
+
     /// A name that no other pipeline of this world has.
     pub fn name(&self, stem: &str) -> String {
         format!("{stem}-{}", self.names.fetch_add(1, Ordering::Relaxed))
@@ -211,6 +222,7 @@ impl World {
         }
         self.topics.close();
         self.place.remove().await;
+        self.disk.take();
         self.dir.take();
     }
 }

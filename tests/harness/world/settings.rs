@@ -61,6 +61,7 @@ pub struct Settings {
     executors: u32,
     pipelines: u32,
     has_snapshots: bool,
+    disk_mib: Option<u32>,
     more: Vec<(String, String)>,
 }
 
@@ -75,6 +76,7 @@ impl Settings {
             executors: 1,
             pipelines: 1,
             has_snapshots: false,
+            disk_mib: None,
             more: Vec::new(),
         }
     }
@@ -121,6 +123,13 @@ impl Settings {
         self
     }
 
+    /// With embedded stores on a disk of so many MiB, which [`super::SmallDisk::is_possible`] here.
+    #[must_use]
+    pub fn small_disk(mut self, mib: u32) -> Self {
+        self.disk_mib = Some(mib);
+        self
+    }
+
     /// With a variable for all its processes.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -131,6 +140,10 @@ impl Settings {
     /// Slots of an executor.
     pub fn slot_count(&self) -> u32 {
         self.slots
+    }
+
+    pub(super) fn disk_mib(&self) -> Option<u32> {
+        self.disk_mib
     }
 
     pub(super) fn servers(&self, place: &Place, dir: &Path) -> Vec<Server> {
