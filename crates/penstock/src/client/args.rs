@@ -4,62 +4,49 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::{flags, help};
+
 const NAME: &str = "Name, number or 24-hex id of the pipeline (name:… says that it is a name)";
 
 /// Commands to a server.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make pipelines, or new versions of them, from YAML or JSON files
-    #[command(after_help = "\
-Examples:
-  penstock apply -f hello.yaml -f nightly.yaml
-  generate | penstock apply -f -
-
-A running run keeps the version that it was started with.")]
+    #[command(after_help = help::APPLY)]
     Apply(With<Apply>),
     /// Start a run of a pipeline
-    #[command(after_help = "\
-Examples:
-  penstock run hello
-  penstock run hello --follow              watch it; the exit code says how it ended (0, 1 or 3)
-  penstock run report -p day=2030-01-31 -p dry=true
-  penstock run deploy --idempotency-key \"$BUILD_ID\"   the same key starts one run in 24 hours
-
-Ctrl-C while following leaves the run alone and says how to stop it.")]
+    #[command(after_help = help::RUN)]
     Run(With<Run>),
     /// Stop the unfinished runs of a pipeline, or one of them
-    #[command(after_help = "\
-Modes:
-  graceful  the running step finishes, no other starts; steps marked `always` run
-  cancel    running steps are told to end, and killed after their grace period; `always` steps run
-  kill      all processes are killed at once; nothing else runs
-
-A second stop may only be harder than the first.")]
+    #[command(after_help = help::STOP)]
     Stop(With<Stop>),
     /// Show a run and its steps (the latest run unless said)
+    #[command(after_help = help::STATUS)]
     Status(With<OneRun>),
     /// Print what a run said (the latest run unless said)
-    #[command(after_help = "\
-Examples:
-  penstock logs hello
-  penstock logs hello --run 3 --step fetch
-  penstock logs hello --follow             until the run ends")]
+    #[command(after_help = help::LOGS)]
     Logs(With<Logs>),
     /// List the runs of a pipeline, newest first
+    #[command(after_help = help::RUNS)]
     Runs(With<Runs>),
     /// List pipelines
+    #[command(after_help = help::LIST)]
     List(With<List>),
     /// Say why a run waits, runs or has ended
+    #[command(after_help = help::EXPLAIN)]
     Explain(With<OneRun>),
     /// Delete a pipeline that has no unfinished runs
+    #[command(after_help = help::DELETE)]
     Delete(With<OnePipeline>),
     /// Clear a pipeline's position after a failed or stopped run
+    #[command(after_help = help::RESET)]
     Reset(With<Reset>),
     /// Secrets that steps can name; values are never shown
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::SECRET)]
     Secret(Secret),
-    /// List executors, their slots and leases
-    Executors(With<Nothing>),
+    /// List executors with their slots and leases; drain one
+    #[command(after_help = help::EXECUTORS)]
+    Executors(Executors),
 }
 
 /// Arguments, and where to send them.
@@ -78,11 +65,12 @@ pub struct With<A: Args> {
 #[command(next_help_heading = "Connection and output")]
 pub struct Connection {
     /// The server's address [default: the one that runs on this machine with --data-dir]
-    #[arg(long, env = "PENSTOCK_SERVER", value_name = "URL")]
+    #[arg(long, global = true, env = "PENSTOCK_SERVER", value_name = "URL")]
     pub server: Option<String>,
     /// The token to show [default: the administrator's, from --data-dir]
     #[arg(
         long,
+        global = true,
         env = "PENSTOCK_TOKEN",
         hide_env_values = true,
         value_name = "TOKEN"
@@ -91,13 +79,14 @@ pub struct Connection {
     /// Where the server of this machine keeps its data
     #[arg(
         long,
+        global = true,
         env = "PENSTOCK_DATA_DIR",
-        default_value = "./penstock-data",
+        default_value = flags::DATA_DIR,
         value_name = "DIRECTORY"
     )]
     pub data_dir: PathBuf,
     /// How answers look: for people or for programs
-    #[arg(long, short, value_enum, default_value_t = Output::Table)]
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
     pub output: Output,
 }
 
@@ -247,13 +236,13 @@ pub struct Reset {
 #[derive(Debug, Subcommand)]
 pub enum Secret {
     /// Set a secret to what standard input holds (without the last line's end)
-    #[command(after_help = "\
-Example:
-  printf %s \"$PASSWORD\" | penstock secret set shop-password")]
+    #[command(after_help = help::SECRET_SET)]
     Set(With<SecretName>),
     /// List the names
+    #[command(after_help = help::SECRET_LIST)]
     List(With<Nothing>),
     /// Delete a secret
+    #[command(after_help = help::SECRET_DELETE)]
     Delete(With<SecretName>),
 }
 
@@ -265,9 +254,52 @@ pub struct SecretName {
     pub name: String,
 }
 
+/// Executors, and where to ask.
+#[derive(Debug, Args)]
+pub struct Executors {
+    /// What is asked; the list unless said.
+    #[command(subcommand)]
+    pub deed: Option<Executor>,
+    /// Where the server is.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// Commands about executors.
+#[derive(Debug, Subcommand)]
+pub enum Executor {
+    /// List them (the same as no subcommand)
+    List,
+    /// Give an executor no new work
+    #[command(after_help = help::DRAIN)]
+    Drain(Drain),
+    /// Give a drained executor work again
+    #[command(after_help = help::UNDRAIN)]
+    Undrain(ExecutorName),
+}
+
+/// Arguments of `executors drain`.
+#[derive(Debug, Args)]
+pub struct Drain {
+    /// Whom.
+    #[command(flatten)]
+    pub executor: ExecutorName,
+    /// Answer when its last run has ended
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// An executor.
+#[derive(Debug, Args)]
+pub struct ExecutorName {
+    /// Name of the executor, as `penstock executors` shows it
+    #[arg(value_name = "EXECUTOR")]
+    pub name: String,
+}
+
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write key=value".into()),
+        _ => Err("write key=value, as in -p day=2030-01-31".into()),
     }
 }

@@ -1,9 +1,10 @@
 //! Obeys the client commands: one file a noun.
 
+mod executors;
 mod log;
-mod operations;
 mod pipelines;
 mod runs;
+mod secrets;
 mod watch;
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use clap::Args;
 
 use super::args::{Command, Connection, Secret, With};
 use super::error::Error;
+use super::flags;
 use super::http::Http;
 use super::screen::Screen;
 
@@ -19,6 +21,8 @@ use super::screen::Screen;
 struct Desk {
     http: Http,
     screen: Screen,
+    /// The flags that take another command to the same server.
+    flags: String,
 }
 
 impl Desk {
@@ -26,6 +30,7 @@ impl Desk {
         Ok(Self {
             http: Http::new(connection)?,
             screen: Screen::open(connection.output),
+            flags: flags::of(connection),
         })
     }
 }
@@ -43,10 +48,13 @@ pub(super) async fn obey(command: Command) -> Result<ExitCode, Error> {
         Command::Explain(said) => with(said, runs::explain).await,
         Command::Reset(said) => with(said, runs::reset).await,
         Command::Logs(said) => with(said, log::logs).await,
-        Command::Secret(Secret::Set(said)) => with(said, operations::set_secret).await,
-        Command::Secret(Secret::List(said)) => with(said, operations::list_secrets).await,
-        Command::Secret(Secret::Delete(said)) => with(said, operations::delete_secret).await,
-        Command::Executors(said) => with(said, operations::executors).await,
+        Command::Secret(Secret::Set(said)) => with(said, secrets::set).await,
+        Command::Secret(Secret::List(said)) => with(said, secrets::list).await,
+        Command::Secret(Secret::Delete(said)) => with(said, secrets::delete).await,
+        Command::Executors(said) => {
+            let mut desk = Desk::open(&said.connection)?;
+            executors::obey(&mut desk, said.deed).await
+        }
     }
     .map(|()| ExitCode::SUCCESS)
 }

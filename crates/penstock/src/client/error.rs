@@ -35,7 +35,10 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// Nobody answers there, or the connection was lost.
-    #[error("the server at {server} can't be reached: {why}")]
+    #[error(
+        "the server at {server} can't be reached: {why} (does it run? `penstock up` starts one; \
+         --server says where another is)"
+    )]
     Unreachable {
         /// Where it was tried.
         server: String,
@@ -46,7 +49,7 @@ pub enum Error {
     },
     /// The server refused, and said why.
     #[error("{0}")]
-    Refused(Problem),
+    Refused(Box<Problem>),
     /// The server's answer isn't one of this API's.
     #[error("the answer of {server} makes no sense here ({why}): is it a penstock server?")]
     Nonsense {

@@ -158,7 +158,8 @@ impl Http {
             return Ok(response);
         }
         let body = read(response, &server).await?;
-        Err(Error::Refused(Problem::read(status.as_u16(), &body)))
+        let problem = Problem::read(status.as_u16(), &body);
+        Err(Error::Refused(Box::new(problem)))
     }
 }
 
@@ -250,8 +251,8 @@ mod tests {
             tries += 1;
             match tries {
                 1 => Err(Error::NoServer("x".into())),
-                2 => Err(Error::Refused(Problem::read(503, b""))),
-                _ => Err(Error::Refused(Problem::read(404, b""))),
+                2 => Err(Error::Refused(Box::new(Problem::read(503, b"")))),
+                _ => Err(Error::Refused(Box::new(Problem::read(404, b"")))),
             }
         });
         assert!(matches!(outcome.await, Err(Error::Refused(_))));

@@ -10,6 +10,8 @@ use serde::Deserialize;
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
+    #[serde(rename = "type")]
+    kind: String,
     title: String,
     detail: String,
     faults: Vec<Fault>,
@@ -39,6 +41,15 @@ impl Problem {
         problem
     }
 
+    /// The command that lists what there is instead of what there is not.
+    fn list(&self) -> Option<&'static str> {
+        match self.kind.rsplit('/').next()? {
+            "no-pipeline" => Some("list"),
+            "no-executor" => Some("executors"),
+            _ => None,
+        }
+    }
+
     /// Whether the server, or what is behind it, is away for now.
     pub fn is_away(&self) -> bool {
         matches!(self.status, 502..=504)
@@ -55,6 +66,9 @@ impl fmt::Display for Problem {
         write!(out, "{sentence}")?;
         if self.status == 401 {
             write!(out, " (see --token)")?;
+        }
+        if let Some(command) = self.list() {
+            write!(out, " (`penstock {command}` shows all)")?;
         }
         for fault in &self.faults {
             let fault = fault.to_string();
@@ -100,6 +114,16 @@ mod tests {
             said,
             "the definition has faults\n  line 7, column 12: steps[1].needs[0]: there is no step \
              \"fech\"\n  no name"
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_comes_with_where_to_look() {
+        let body = r#"{"type":"/problems/no-pipeline","detail":"there is no pipeline \"helo\""}"#;
+        let said = Problem::read(404, body.as_bytes()).to_string();
+        assert_eq!(
+            said,
+            "there is no pipeline \"helo\" (`penstock list` shows all)"
         );
     }
 

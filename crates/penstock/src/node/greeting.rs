@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::ground::Ground;
 use crate::Shape;
+use crate::client::flags::quoted;
 use crate::config::Config;
 
 /// Says that the process is ready.
@@ -31,7 +32,7 @@ fn greeting(config: &Config, url: &str) -> String {
     let data_dir = if config.data_dir == default {
         String::new()
     } else {
-        format!(" --data-dir {}", shortest(&config.data_dir))
+        format!(" --data-dir {}", quoted(&shortest(&config.data_dir)))
     };
     format!(
         "penstock is ready at {url} (token: {token})\n\

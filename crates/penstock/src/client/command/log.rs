@@ -1,11 +1,14 @@
 //! Commands that print what runs said.
 
+use std::io::Write as _;
+
 use serde_json::Value;
 
 use super::Desk;
 use crate::client::api::{self, Entry};
 use crate::client::args::Logs;
 use crate::client::error::Error;
+use crate::client::flags::quoted;
 use crate::client::follow::Follower;
 use crate::client::http::Http;
 use crate::client::screen::Screen;
@@ -14,27 +17,45 @@ use crate::client::table::Paint;
 /// Prints what a run said, and with `--follow` what it says until it ends.
 pub(super) async fn logs(desk: &mut Desk, said: Logs) -> Result<(), Error> {
     let run_count = api::run_count(&desk.http, &said.run.name, said.run.run).await?;
-    let Desk { http, screen } = desk;
+    let Desk { http, screen, .. } = desk;
     let step = said.step.as_deref();
     if said.follow {
         let path = api::logs(&said.run.name, run_count, step, None);
         return follow(http, screen, path).await;
     }
     let mut after: Option<String> = None;
+    let mut is_silent = true;
     loop {
         let path = api::logs(&said.run.name, run_count, step, after.as_deref());
         let mut page = http.get(&path).await?;
         let entries = page["entries"].take();
         for entry in entries.as_array().into_iter().flatten() {
             print(screen, entry)?;
+            is_silent = false;
         }
         screen.flush()?;
         let next = page["next"].as_str().map(str::to_owned);
         if next.is_none() || next == after {
+            if is_silent {
+                silence(&said.run.name, run_count, step)?;
+            }
             return Ok(());
         }
         after = next;
     }
+}
+
+/// Says on standard error that there is nothing to print.
+fn silence(name: &str, run_count: i64, step: Option<&str>) -> Result<(), Error> {
+    let line = match step {
+        Some(step) => format!(
+            "step {step} of run {run_count} has said nothing (penstock status {} --run {run_count} \
+             shows the steps)\n",
+            quoted(name)
+        ),
+        None => format!("run {run_count} has said nothing yet\n"),
+    };
+    Ok(std::io::stderr().write_all(line.as_bytes())?)
 }
 
 /// Prints entries until the log at `path` ends.

@@ -43,7 +43,6 @@ async fn apply_one(desk: &mut Desk, file: &Path) -> Result<(), Error> {
     let (status, answer) = match desk.http.answer(Method::POST, path, &body).await {
         Err(Error::Refused(problem)) if !problem.is_away() => {
             let file = file.display().to_string();
-            let problem = Box::new(problem);
             return Err(Error::RefusedFile { file, problem });
         }
         outcome => outcome?,

@@ -10,6 +10,7 @@ use super::Desk;
 use crate::client::api::{self, Run};
 use crate::client::args::{OneRun, Reset, Runs, Stop};
 use crate::client::error::Error;
+use crate::client::flags::quoted;
 use crate::client::http::Body;
 use crate::client::table::{Cell, Paint, Table};
 use crate::client::{screen::Screen, time};
@@ -113,6 +114,15 @@ pub(super) async fn runs(desk: &mut Desk, said: Runs) -> Result<(), Error> {
     let items = api::list(&desk.http, &api::runs(&said.name), "runs", said.limit).await?;
     if desk.screen.is_for_programs() {
         return Ok(desk.screen.json(&Value::Array(items))?);
+    }
+    if items.is_empty() {
+        let line = format!(
+            "pipeline {} has no runs yet: start one with `penstock run {}`",
+            said.name,
+            quoted(&said.name)
+        );
+        desk.screen.line(&line)?;
+        return Ok(desk.screen.flush()?);
     }
     let now = Timestamp::now();
     let mut table = Table::new(&["RUN", "STATE", "CAUSE", "ATTEMPT", "REQUESTED", "TOOK"]);

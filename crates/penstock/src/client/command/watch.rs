@@ -12,6 +12,7 @@ use super::{Desk, log, runs};
 use crate::client::api;
 use crate::client::args;
 use crate::client::error::Error;
+use crate::client::flags::quoted;
 use crate::client::http::{self, Body, Http, Pauses};
 use crate::client::screen::Screen;
 
@@ -26,7 +27,11 @@ const TRIES: u32 = 5;
 
 /// Starts a run.
 pub(super) async fn run(desk: &mut Desk, said: args::Run) -> Result<ExitCode, Error> {
-    let Desk { http, screen } = desk;
+    let Desk {
+        http,
+        screen,
+        flags,
+    } = desk;
     if !said.follow {
         let answer = start(http, &said).await?;
         accepted(screen, &said.name, &answer)?;
@@ -44,11 +49,11 @@ pub(super) async fn run(desk: &mut Desk, said: args::Run) -> Result<ExitCode, Er
     };
     let started: api::Run = api::parse(&answer)?;
     if is_interrupted {
-        return detach(&said.name, started.count);
+        return detach(&said.name, started.count, flags);
     }
     tokio::select! {
         code = watch(http, screen, &said.name, started.count) => code,
-        () = interrupt() => detach(&said.name, started.count),
+        () = interrupt() => detach(&said.name, started.count, flags),
     }
 }
 
@@ -142,12 +147,31 @@ async fn interrupt() {
     }
 }
 
-fn detach(name: &str, run_count: i64) -> Result<ExitCode, Error> {
-    let hint = format!(
-        "\nrun {run_count} of {name} goes on without you\n  \
-         stop it:   penstock stop {name} --run {run_count}\n  \
-         watch it:  penstock logs {name} --run {run_count} --follow\n"
-    );
-    std::io::stderr().write_all(hint.as_bytes())?;
+fn detach(name: &str, run_count: i64, flags: &str) -> Result<ExitCode, Error> {
+    std::io::stderr().write_all(hint(name, run_count, flags).as_bytes())?;
     Ok(ExitCode::from(INTERRUPTED))
+}
+
+fn hint(name: &str, run_count: i64, flags: &str) -> String {
+    let pipeline = quoted(name);
+    format!(
+        "\nrun {run_count} of {name} goes on without you\n  \
+         stop it:   penstock stop {pipeline} --run {run_count}{flags}\n  \
+         watch it:  penstock logs {pipeline} --run {run_count} --follow{flags}\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_reaches_the_same_server() {
+        let hint = hint("my pipeline", 3, " --data-dir d");
+        assert!(
+            hint.contains("penstock stop 'my pipeline' --run 3 --data-dir d\n"),
+            "{hint}"
+        );
+        assert!(hint.contains("--follow --data-dir d\n"), "{hint}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Commands about secrets and executors.
+//! Commands about secrets.
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
 
@@ -13,7 +13,7 @@ use crate::client::args::{Nothing, SecretName};
 use crate::client::error::Error;
 use crate::client::http::Body;
 use crate::client::path::path;
-use crate::client::table::{Cell, Table};
+use crate::client::table::Table;
 use crate::client::time;
 
 /// The longest value of a secret, as the server has it too.
@@ -22,7 +22,7 @@ const SECRET_MAX_BYTES: u64 = 64 * 1024;
 const SECRETS: usize = 100_000;
 
 /// Sets a secret to what standard input holds.
-pub(super) async fn set_secret(desk: &mut Desk, said: SecretName) -> Result<(), Error> {
+pub(super) async fn set(desk: &mut Desk, said: SecretName) -> Result<(), Error> {
     let body = Body::text("application/octet-stream", secret_value(&said.name)?);
     let path = path(&["api", "v2", "secrets", &said.name]);
     let answer = desk.http.ask(Method::PUT, &path, &body).await?;
@@ -57,7 +57,7 @@ fn secret_value(name: &str) -> Result<Vec<u8>, Error> {
 }
 
 /// Deletes a secret.
-pub(super) async fn delete_secret(desk: &mut Desk, said: SecretName) -> Result<(), Error> {
+pub(super) async fn delete(desk: &mut Desk, said: SecretName) -> Result<(), Error> {
     let path = path(&["api", "v2", "secrets", &said.name]);
     let body = Body::default();
     let answer = desk.http.ask(Method::DELETE, &path, &body).await?;
@@ -81,10 +81,15 @@ struct Secret {
 }
 
 /// Lists the names of secrets.
-pub(super) async fn list_secrets(desk: &mut Desk, _: Nothing) -> Result<(), Error> {
+pub(super) async fn list(desk: &mut Desk, _: Nothing) -> Result<(), Error> {
     let items = api::list(&desk.http, "/api/v2/secrets", "secrets", SECRETS).await?;
     if desk.screen.is_for_programs() {
         return Ok(desk.screen.json(&Value::Array(items))?);
+    }
+    if items.is_empty() {
+        let line = "no secrets yet: set one with `penstock secret set NAME < FILE`";
+        desk.screen.line(line)?;
+        return Ok(desk.screen.flush()?);
     }
     let now = Timestamp::now();
     let mut table = Table::new(&["NAME", "CREATED", "UPDATED"]);
@@ -94,45 +99,6 @@ pub(super) async fn list_secrets(desk: &mut Desk, _: Nothing) -> Result<(), Erro
             secret.name.into(),
             time::ago(secret.created_at, now).into(),
             time::ago(secret.updated_at, now).into(),
-        ]);
-    }
-    Ok(desk.screen.table(&table)?)
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Executor {
-    name: String,
-    slots: u32,
-    busy: u32,
-    draining: bool,
-    lease_expires_at: Option<Timestamp>,
-}
-
-/// Lists executors.
-pub(super) async fn executors(desk: &mut Desk, _: Nothing) -> Result<(), Error> {
-    let answer = desk.http.get("/api/v2/executors").await?;
-    if desk.screen.is_for_programs() {
-        return Ok(desk.screen.json(&answer)?);
-    }
-    let now = Timestamp::now();
-    let mut table = Table::new(&["EXECUTOR", "SLOTS", "BUSY", "STATE", "LEASE"]);
-    for item in answer["executors"].as_array().into_iter().flatten() {
-        let executor: Executor = api::parse(item)?;
-        let left = executor
-            .lease_expires_at
-            .map_or(0, |it| it.as_second() - now.as_second());
-        let state = match (left > 0, executor.draining) {
-            (false, _) => "lost",
-            (true, true) => "draining",
-            (true, false) => "working",
-        };
-        table.row([
-            executor.name.into(),
-            executor.slots.into(),
-            executor.busy.into(),
-            Cell::state(state),
-            format!("{} s left", left.max(0)).into(),
         ]);
     }
     Ok(desk.screen.table(&table)?)

@@ -1,0 +1,109 @@
+//! What the help of each client command teaches below its flags.
+
+pub(crate) const APPLY: &str = "\
+Examples:
+  penstock apply -f hello.yaml -f nightly.yaml
+  generate | penstock apply -f -
+
+A running run keeps the version that it was started with. What a file may hold: README.md shows it,
+and the server has its schema for editors at /api/v2/schemas/pipeline.json.";
+
+pub(crate) const RUN: &str = "\
+Examples:
+  penstock run hello
+  penstock run hello --follow              watch it; the exit code says how it ended (0, 1 or 3)
+  penstock run report -p day=2030-01-31 -p dry=true
+  penstock run deploy --idempotency-key \"$BUILD_ID\"   the same key starts one run in 24 hours
+
+Ctrl-C while following leaves the run alone and says how to stop it.";
+
+pub(crate) const STOP: &str = "\
+Modes:
+  graceful  the running step finishes, no other starts; steps marked `always` run
+  cancel    running steps are told to end, and killed after their grace period; `always` steps run
+  kill      all processes are killed at once; nothing else runs
+
+A second stop may only be harder than the first.
+
+Examples:
+  penstock stop hello                      every run of it that has not ended
+  penstock stop hello --run 3 --mode cancel --reason \"wrong day\"";
+
+pub(crate) const STATUS: &str = "\
+Examples:
+  penstock status hello
+  penstock status hello --run 3
+  penstock status hello -o json | jq -r .state";
+
+pub(crate) const LOGS: &str = "\
+Examples:
+  penstock logs hello
+  penstock logs hello --run 3 --step fetch
+  penstock logs hello --follow             until the run ends";
+
+pub(crate) const RUNS: &str = "\
+Examples:
+  penstock runs hello
+  penstock runs hello --limit 100 -o json";
+
+pub(crate) const LIST: &str = "\
+Examples:
+  penstock list
+  penstock list -o json | jq -r '.[].name'";
+
+pub(crate) const EXPLAIN: &str = "\
+Examples:
+  penstock explain hello                   the latest run: behind whom it waits, what runs, why it ended
+  penstock explain hello --run 3";
+
+pub(crate) const DELETE: &str = "\
+Example:
+  penstock stop hello && penstock delete hello
+
+Its runs and their logs go with it.";
+
+pub(crate) const RESET: &str = "\
+Examples:
+  penstock reset hello
+  penstock reset hello --force             stops a running run first";
+
+pub(crate) const SECRET: &str = "\
+Examples:
+  printf %s \"$PASSWORD\" | penstock secret set shop-password
+  penstock secret list
+  penstock secret delete shop-password
+
+A step names the secrets that it gets, and the variables that hold them:
+  secrets: {PASSWORD: shop-password}";
+
+pub(crate) const SECRET_SET: &str = "\
+Examples:
+  printf %s \"$PASSWORD\" | penstock secret set shop-password
+  penstock secret set deploy-key < key.pem";
+
+pub(crate) const SECRET_LIST: &str = "\
+Example:
+  penstock secret list -o json | jq -r '.[].name'";
+
+pub(crate) const SECRET_DELETE: &str = "\
+Example:
+  penstock secret delete shop-password
+
+A step that names it fails from then on.";
+
+pub(crate) const EXECUTORS: &str = "\
+Examples:
+  penstock executors                       who is at work, with how many runs
+  penstock executors drain vm-1 --wait     no new work; answers when its last run has ended
+  penstock executors undrain vm-1          work again";
+
+pub(crate) const DRAIN: &str = "\
+Examples:
+  penstock executors drain vm-1
+  penstock executors drain vm-1 --wait && ssh vm-1 reboot
+
+Its runs go on. It stays drained, over restarts of it too, until it is undrained.";
+
+pub(crate) const UNDRAIN: &str = "\
+Example:
+  penstock executors undrain vm-1";
