@@ -44,9 +44,10 @@ pub struct Config {
     pub s3: S3,
 }
 
-/// How a bucket of S3, or of what speaks its protocol, is reached. What is empty is taken from the
-/// standard variables (`AWS_REGION`, `AWS_ACCESS_KEY_ID`, …), which also allow for a role of a
-/// container or a machine; files of profiles aren't read.
+/// How a bucket of S3, or of what speaks its protocol, is reached.
+///
+/// What is empty is taken from the standard variables (`AWS_REGION`, `AWS_ACCESS_KEY_ID`, …), which
+/// also allow for a role of a container or a machine; files of profiles aren't read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct S3 {

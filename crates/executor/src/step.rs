@@ -4,6 +4,7 @@
 //! saved before the outcome is known to anyone. Neither messages nor outputs hold a secret (I12).
 
 pub(crate) mod environment;
+mod files;
 pub(crate) mod http;
 mod process;
 
@@ -164,7 +165,7 @@ impl Ending {
 pub(crate) async fn perform(step: StepTry, told: watch::Receiver<Told>) -> Done {
     let log = StepLog::new(step.journal.clone(), step.of.step.clone(), step.of.number);
     let started_at_ms = clock::now_ms();
-    let carried_out = Box::pin(step.carry_out(&log, told));
+    let carried_out = Box::pin(step.carry_out(&log, told.clone()));
     let mut ending = AssertUnwindSafe(carried_out)
         .catch_unwind()
         .await
@@ -173,7 +174,7 @@ pub(crate) async fn perform(step: StepTry, told: watch::Receiver<Told>) -> Done 
                 "the executor failed while it carried out the step; its own log says more",
             )
         });
-    step.save(&mut ending).await;
+    step.save(&mut ending, told).await;
     if !ending.is_well() {
         let failure = ending.outcome.as_str_name().trim_start_matches("OUTCOME_");
         Span::current().record("error.type", failure.to_lowercase());
@@ -243,8 +244,8 @@ impl StepTry {
             Ok(invocation) => invocation,
             Err(fault) => return Ending::failed(fault.to_string()),
         };
-        if let Err(fault) = self.make_ready().await {
-            return Ending::failed(fault.to_string());
+        if let Err(ending) = self.make_ready(told.clone()).await {
+            return ending;
         }
         match invocation {
             Invocation::Process(process) => {
@@ -252,32 +253,6 @@ impl StepTry {
             }
             Invocation::Http(request) => {
                 http::carry_out(self, request, planned.timeout_ms, log, told).await
-            }
-        }
-    }
-
-    async fn make_ready(&self) -> Result<(), crate::workspace::Fault> {
-        self.workspace.ready().await?;
-        if self.facts.is_debugging {
-            self.workspace.keep()
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Saves the workspace for the next attempt, while it is still ours to save.
-    async fn save(&self, ending: &mut Ending) {
-        if ending.is_cut || !self.kit.lease.is_live() {
-            return;
-        }
-        if let Err(fault) = self.workspace.save().await {
-            if ending.is_well() {
-                *ending = Ending {
-                    exit_code: ending.exit_code,
-                    ..Ending::failed(fault.to_string())
-                };
-            } else {
-                tracing::warn!("{fault}");
             }
         }
     }

@@ -35,7 +35,7 @@ pub(super) type Turn = Arc<Mutex<()>>;
 /// Where snapshots are.
 #[derive(Clone)]
 pub(super) struct Store {
-    store: Arc<dyn ObjectStore>,
+    objects: Arc<dyn ObjectStore>,
     /// What it is called in messages.
     name: Arc<str>,
     /// Where archives are made before they are sent, and unpacked from.
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Store {
 impl Store {
     pub(super) fn new(Opened { store, name }: Opened, bench: PathBuf) -> Self {
         Self {
-            store,
+            objects: store,
             name: name.into(),
             bench,
         }
@@ -76,10 +76,10 @@ impl Store {
             .map_err(Fault::at(packed))?;
         let first = part(&mut file).await.map_err(Fault::at(packed))?;
         if first.len() < PART {
-            let sent = self.store.put(to, first.into()).await;
+            let sent = self.objects.put(to, first.into()).await;
             return sent.map(drop).map_err(|error| self.fault(&error));
         }
-        let upload = self.store.put_multipart(to).await;
+        let upload = self.objects.put_multipart(to).await;
         let mut upload = WriteMultipart::new(upload.map_err(|error| self.fault(&error))?);
         let mut next = first;
         while !next.is_empty() {
@@ -123,7 +123,7 @@ impl Store {
     async fn latest_before(&self, run_id: &str, attempt: u32) -> Result<Option<Key>, Fault> {
         let before = key(run_id, attempt);
         let saved: Vec<_> = self
-            .store
+            .objects
             .list(Some(&Key::from(run_id)))
             .try_collect()
             .await
@@ -136,7 +136,7 @@ impl Store {
     }
 
     async fn fetch(&self, from: &Key, to: &Path) -> Result<(), Fault> {
-        let found = self.store.get(from).await;
+        let found = self.objects.get(from).await;
         let mut chunks = found.map_err(|error| self.fault(&error))?.into_stream();
         let mut file = tokio::fs::File::create(to).await.map_err(Fault::at(to))?;
         while let Some(chunk) = chunks.next().await {
@@ -148,10 +148,10 @@ impl Store {
 
     /// Removes all snapshots of a run.
     pub(super) async fn remove(&self, run_id: &str) -> Result<(), Fault> {
-        let mut saved = self.store.list(Some(&Key::from(run_id)));
+        let mut saved = self.objects.list(Some(&Key::from(run_id)));
         while let Some(saved) = saved.next().await {
             let saved = saved.map_err(|error| self.fault(&error))?;
-            match self.store.delete(&saved.location).await {
+            match self.objects.delete(&saved.location).await {
                 // Another executor was first.
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(self.fault(&error)),
@@ -162,7 +162,7 @@ impl Store {
 
     /// The runs that have snapshots.
     pub(super) async fn runs(&self) -> Result<Vec<String>, Fault> {
-        let listed = self.store.list_with_delimiter(None).await;
+        let listed = self.objects.list_with_delimiter(None).await;
         let name = |folder: Key| folder.filename().map(str::to_owned);
         Ok(listed
             .map_err(|error| self.fault(&error))?
