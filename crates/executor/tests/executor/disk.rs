@@ -98,7 +98,7 @@ async fn dies(folder: &Path) {
     world.plan(&format!(
         "  - {{id: a, run: 'seq 1 {LINES}'}}\n  - {{id: b, run: echo last}}"
     ));
-    world.script().is_deadly = true;
+    world.script().killed_by = Some(2);
     world.start(world.config()).await;
     world.carried_out().await;
 }

@@ -66,8 +66,9 @@ impl Attempts for World {
             .flatten();
         grants.extend(woken.unwrap_or_default());
         script.reports.push(request);
-        let over = script.steps().len() >= script.over_after;
-        if over && script.is_deadly {
+        let reported = script.steps().len();
+        let over = reported >= script.over_after;
+        if Some(reported) == script.killed_by {
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
                 .unwrap();
         }

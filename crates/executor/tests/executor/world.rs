@@ -41,8 +41,8 @@ pub(crate) struct Script {
     pub(crate) wake_after_ms: u32,
     pub(crate) refuses: bool,
     pub(crate) outage: bool,
-    /// The report that ends the attempt kills this process.
-    pub(crate) is_deadly: bool,
+    /// The report of so many steps kills this process.
+    pub(crate) killed_by: Option<usize>,
     pub(crate) debugging: bool,
     pub(crate) ended_runs: Vec<String>,
     pub(crate) reports: Vec<ReportRequest>,
