@@ -72,11 +72,47 @@ async fn a_file_that_may_not_grow_says_so_and_loses_nothing() {
     let refused = run(&database, &large).await.unwrap_err();
     assert_eq!(full(&refused), Some(Disk::Own), "{refused}");
     assert!(is_away(&refused));
+    let status = crate::fault::status(&Failed::Store(refused));
+    assert_eq!(status.code(), tonic::Code::Unavailable);
+    let reason = crate::fault::reason(&status);
+    assert_eq!(reason.as_deref(), Some(crate::fault::DISK_FULL));
+    assert!(status.message().contains("make room"), "{status:?}");
     assert_eq!(notes(&database).await, [1], "it still reads");
     run(&database, "PRAGMA max_page_count = 1000000")
         .await
         .unwrap();
     run(&database, &large).await.unwrap();
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("the store failed")]
+    Store(#[source] DbErr),
+}
+
+impl crate::Fault for Failed {
+    fn kind(&self) -> crate::Kind {
+        crate::Kind::Internal
+    }
+
+    fn reason(&self) -> &'static str {
+        "STORE"
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_of_the_database_server_is_told_from_our_own() {
+    let Some(url) = crate::config::variable("TEST_POSTGRES") else {
+        return;
+    };
+    let ready = Readiness::new();
+    let database = Database::open::<Older>(&url, "testing", &ready);
+    let database = database.await.unwrap();
+    let refused = run(&database, "DO $$ BEGIN RAISE disk_full; END $$").await;
+    let refused = refused.unwrap_err();
+    assert_eq!(full(&refused), Some(Disk::Server), "{refused}");
+    assert!(is_away(&refused));
+    run(&database, "SELECT 1").await.unwrap();
 }
 
 /// A small disk; unmounted when dropped.
