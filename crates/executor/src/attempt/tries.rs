@@ -21,7 +21,7 @@ type Secrets = HashMap<String, Vec<u8>>;
 pub(super) struct Tries {
     running: JoinSet<Done>,
     controls: HashMap<Try, watch::Sender<Told>>,
-    /// What haven't started yet, and when they were granted.
+    /// What those that haven't started yet were granted, and when.
     granted: HashMap<Try, (Secrets, Instant)>,
 }
 
