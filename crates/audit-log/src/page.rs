@@ -253,10 +253,11 @@ impl Merge<'_> {
 fn due_ms(told: &Told, whole: bool, facts: &Facts) -> i64 {
     let ended_ms = facts.ended_heard_ms;
     if line::is_final(&told.kind) {
-        if whole {
-            i64::MIN
-        } else {
-            ended_ms.unwrap_or(told.heard_ms) + PATIENCE_MS
+        match ended_ms {
+            Some(_) if whole => i64::MIN,
+            Some(ended_ms) => ended_ms + PATIENCE_MS,
+            // The end was heard after the facts were read, and so may output have been.
+            None => told.heard_ms + PATIENCE_MS,
         }
     } else if line::ends_output(&told.kind) && ended_ms.is_none() {
         told.heard_ms + GRACE_MS
