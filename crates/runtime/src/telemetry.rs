@@ -4,6 +4,7 @@
 //! configured ([`export`]); their context crosses gRPC and Kafka as a W3C `traceparent`
 //! ([`mod@trace`]). Metrics are read at `/metrics` in Prometheus' text format.
 
+mod admit;
 mod export;
 mod trace;
 
@@ -14,13 +15,11 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde::{Deserialize, Serialize};
-use tracing::Level;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
+use admit::Admit;
 pub use trace::{continued, follow, traceparent, traceparent_of};
 
 /// How long the end of a process waits for the collector.
@@ -95,10 +94,6 @@ impl Telemetry {
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
         };
         let provider = exporter(&config.otlp_endpoint, services)?;
-        // Spans of ours and no events: what libraries say is not for others, and the exporter's own
-        // would be exported again.
-        let ours = filter_fn(|it| it.is_span() && *it.level() <= Level::INFO)
-            .with_max_level_hint(LevelFilter::INFO);
         let traces = provider.as_ref().map(|it| {
             let layer = tracing_opentelemetry::layer().with_tracer(it.tracer("penstock"));
             layer
@@ -106,14 +101,18 @@ impl Telemetry {
                 .with_threads(false)
                 .with_tracked_inactivity(false)
                 .with_context_activation(false)
-                .with_filter(ours)
         });
+        let admit = Admit {
+            lines: filter,
+            has_traces: provider.is_some(),
+        };
         if provider.is_some() {
             trace::switch_on();
         }
         tracing_subscriber::registry()
             .with(traces)
-            .with(lines.with_filter(filter))
+            .with(lines)
+            .with(admit)
             .try_init()
             .map_err(|_| Error::Twice)?;
         let metrics = recorder()?;

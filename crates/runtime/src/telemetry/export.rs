@@ -17,7 +17,7 @@ use opentelemetry_otlp::{WithExportConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter,
+    BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanEvents, SpanExporter,
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -195,8 +195,10 @@ fn told(mut span: SpanData) -> SpanData {
     };
     let has_failed = match attribute(&span, "http.response.status_code") {
         Some(Value::I64(status)) => *status >= 500,
-        _ => text("error.type").is_some(),
+        _ => text("error.type").is_some() || matches!(span.status, Status::Error { .. }),
     };
+    // Lines of the log are not for others, nor is what they say of an error.
+    span.events = SpanEvents::default();
     span.span_kind = kind;
     if let Some(name) = name {
         span.name = name.into();
@@ -216,11 +218,11 @@ fn attribute<'a>(span: &'a SpanData, key: &str) -> Option<&'a Value> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::time::{Instant, SystemTime};
 
     use opentelemetry::InstrumentationScope;
-    use opentelemetry::trace::{SpanContext, SpanId};
-    use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
+    use opentelemetry::trace::{Span as _, SpanContext, SpanId, Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::trace::SpanLinks;
 
     use super::*;
 
@@ -281,6 +283,23 @@ mod tests {
         assert_eq!(hear.span_kind, SpanKind::Consumer);
         let step = told(span("step", &[("error.type", "failed")]));
         assert_eq!((&*step.name, step.status), ("step", Status::error("")));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_collector_that_hangs_holds_nobody_up() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", silent.local_addr().unwrap());
+        let provider = provider(&endpoint, &["gateway"]).unwrap();
+        let tracer = provider.tracer("test");
+        let begun = Instant::now();
+        for _ in 0..3 * WAITING {
+            tracer.start("span").end();
+        }
+        assert!(begun.elapsed() < ACCEPT, "{:?}", begun.elapsed());
+        let last = Duration::from_millis(50);
+        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(last));
+        assert!(ended.await.unwrap().is_err(), "nobody took the spans");
+        assert!(begun.elapsed() < ACCEPT, "{:?}", begun.elapsed());
     }
 
     #[tokio::test]
