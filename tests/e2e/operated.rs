@@ -1,7 +1,8 @@
 //! What operators look at.
 
+use contracts::message::TokenUsed;
 use harness::api::http;
-use harness::{Story, World, shared};
+use harness::{Story, World, eventually, shared};
 
 pub(crate) fn stories() -> Vec<Story> {
     shared![
@@ -9,6 +10,7 @@ pub(crate) fn stories() -> Vec<Story> {
         the_api_describes_itself,
         executors_are_listed_with_their_slots,
         the_configuration_is_printed_without_secrets,
+        uses_of_tokens_are_told,
     ]
 }
 
@@ -77,4 +79,33 @@ async fn the_configuration_is_printed_without_secrets(world: &World) {
         said.out.contains("[scheduler]") && !said.out.contains(harness::world::TOKEN),
         "{said:?}"
     );
+}
+
+async fn uses_of_tokens_are_told(world: &World) {
+    let api = world.api();
+    let path = format!("/api/v2/pipelines/{}", world.name("used"));
+    let url = format!("{}{path}?with=a-query", world.url());
+    assert_eq!(api.get(&path).await.status, 404);
+    let wrong = "a-token-that-nobody-has-ever-been-given";
+    let refused = api.send(http().get(&url).bearer_auth(wrong)).await;
+    assert_eq!(refused.status, 401, "{}", refused.text);
+    let target = format!("GET {path}");
+    let mut told = eventually("both uses are told", async || {
+        let all = world.bus().all(world).await;
+        let uses = all.iter().filter_map(|it| it.decode::<TokenUsed>());
+        let here: Vec<TokenUsed> = uses.filter(|it| it.target == target).collect();
+        (here.len() >= 2).then_some(here)
+    })
+    .await;
+    told.sort_by(|a, b| b.outcome.cmp(&a.outcome));
+    let used = &told[0];
+    assert_eq!(used.outcome, "404 NO_PIPELINE", "{told:?}");
+    assert_eq!(used.scope, "api", "{told:?}");
+    assert!(
+        !used.token_id.is_empty() && !used.user_id.is_empty(),
+        "{told:?}"
+    );
+    let refused = &told[1];
+    assert_eq!(refused.outcome, "401 TOKEN_REFUSED", "{told:?}");
+    assert!(refused.token_id.is_empty(), "{told:?}");
 }

@@ -9,6 +9,7 @@
 //! the registry knows and that has a scope of the row. A token's text is never kept or logged.
 //! Everything is bounded: bodies, requests at a time, followers, remembered tokens, time.
 
+mod access;
 mod auth;
 mod body;
 mod forget;
@@ -78,12 +79,13 @@ pub struct Upstreams {
     pub audit_log: Route,
 }
 
-/// Everything behind `/api`, for a listener to serve. With a `bus`, a change to a token is heard
-/// at once; without one it takes effect within seconds.
+/// Everything behind `/api`, for a listener to serve. With a `bus`, uses of tokens are told
+/// ([`access`]) and a change to a token is heard at once; without one it takes effect within seconds.
 pub fn start(config: &Config, upstreams: Upstreams, bus: Option<Bus>, tasks: &Tasks) -> Router {
     let peers = peers::Peers::new(upstreams);
     let gateway = Arc::new(Gateway {
         tokens: auth::Tokens::new(peers.registry()),
+        access: access::Access::start(bus.clone(), tasks),
         requests: Semaphore::new(config.max_requests),
         followers: Arc::new(Semaphore::new(config.max_followers)),
         tasks: tasks.clone(),
@@ -101,6 +103,7 @@ struct Gateway {
     config: Config,
     peers: peers::Peers,
     tokens: auth::Tokens,
+    access: access::Access,
     requests: Semaphore,
     followers: Arc<Semaphore>,
     tasks: Tasks,

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use runtime::Kind;
 use tracing::Span;
 
+use crate::access::Target;
 use crate::auth::{Identity, Who, bearer};
 use crate::problem::Problem;
 use crate::{Gateway, front, opsera, v2};
@@ -125,41 +126,54 @@ async fn guarded(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if access != Access::Public {
-        let token = bearer(request.headers())?;
-        let identity = gateway.tokens.identify(token).await?;
-        access.check(&identity)?;
-        if let Some(actor) = &identity.caller.actor {
-            Span::current().record("user.id", actor.user_id.as_str());
-        }
-        request.extensions_mut().insert(Who(identity));
+    if access == Access::Public {
+        return Ok(next.run(request).await);
     }
-    Ok(next.run(request).await)
+    let token = bearer(request.headers())?;
+    let target = Target::of(&request);
+    let identity = match gateway.tokens.identify(token).await {
+        Ok(identity) => identity,
+        Err(problem) => {
+            let refusal = problem.into_response();
+            gateway.access.note(target, None, "", &refusal);
+            return Ok(refusal);
+        }
+    };
+    let (scope, answer) = match access.check(&identity) {
+        Ok(scope) => {
+            if let Some(actor) = &identity.caller.actor {
+                Span::current().record("user.id", actor.user_id.as_str());
+            }
+            request.extensions_mut().insert(Who(identity.clone()));
+            (scope, next.run(request).await)
+        }
+        Err(problem) => ("", problem.into_response()),
+    };
+    gateway.access.note(target, Some(&identity), scope, &answer);
+    Ok(answer)
 }
 
 impl Access {
-    fn check(self, identity: &Identity) -> Result<(), Problem> {
+    /// The scope that opens a route to this owner, or why none does.
+    fn check(self, identity: &Identity) -> Result<&'static str, Problem> {
         let (scopes, roles) = match self {
-            Self::Public => return Ok(()),
+            Self::Public => return Ok(""),
             Self::Token(scopes) => (scopes, None),
             Self::Owner(scopes, roles) => (scopes, Some(roles)),
         };
-        if !identity
-            .scopes
-            .iter()
-            .any(|scope| scopes.contains(&scope.as_str()))
-        {
+        let has = |scope: &&&str| identity.scopes.iter().any(|it| it == **scope);
+        let Some(scope) = scopes.iter().find(has) else {
             let detail = format!(
                 "the token's scope does not open this: {} does",
                 scopes.join(" or ")
             );
             return Err(Problem::new(Kind::Denied, "SCOPE", detail));
-        }
+        };
         if roles.is_some_and(|roles| !identity.has_role(roles)) {
             let detail = "this is for administrators of the site, and some of it for power users";
             return Err(Problem::new(Kind::Denied, "ROLE", detail));
         }
-        Ok(())
+        Ok(scope)
     }
 }
 

@@ -1,0 +1,210 @@
+//! Tells who used which token for what, after the answer and without waiting for anyone.
+//!
+//! Uses wait in a bounded queue and are published in batches to `penstock.access`. The change that a
+//! use brought about is told by its owner, with who made it, in the change's own transaction; what
+//! is told here is the use.
+//!
+//! **Invariants:** no request waits for this. A use that finds the queue full, or that the end of
+//! the process overtakes, is counted and said to be lost. A token's text is in none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::response::Response;
+use contracts::id::MessageId;
+use contracts::message::TokenUsed;
+use outbox::{Bus, Post};
+use runtime::{Tasks, clock};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use crate::auth::Identity;
+use crate::problem::Problem;
+
+/// Uses that wait to be told, at most.
+const WAITING: usize = 8192;
+/// Uses told at once, at most.
+const BATCH: usize = 500;
+/// How long a batch is filled: uses are no news that anyone waits for.
+const FILLING: Duration = Duration::from_millis(250);
+/// The pauses while the bus is away.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// How long the last batch may take when the process ends.
+const LAST: Duration = Duration::from_secs(1);
+/// The longest path that is told, in bytes.
+const MAX_PATH: usize = 1024;
+
+/// Where uses are noted. Without a bus they are not.
+pub(crate) struct Access(Option<Sender<Post>>);
+
+/// What a token is used for.
+pub(crate) struct Target(String);
+
+impl Target {
+    /// The method and the path; no query, which may say anything.
+    pub(crate) fn of(request: &Request) -> Self {
+        let path = request.uri().path();
+        let path = path.get(..MAX_PATH).unwrap_or(path);
+        Self(format!("{} {path}", request.method()))
+    }
+}
+
+impl Access {
+    /// Tells uses as long as the process lives.
+    pub(crate) fn start(bus: Option<Bus>, tasks: &Tasks) -> Self {
+        let sender = bus.map(|bus| {
+            let (sender, waiting) = mpsc::channel(WAITING);
+            let teller = Teller {
+                bus,
+                tasks: tasks.clone(),
+            };
+            tasks.spawn(teller.tell(waiting));
+            sender
+        });
+        Self(sender)
+    }
+
+    /// Notes what became of a use. `scope` is the one that opened the route, if one did.
+    pub(crate) fn note(
+        &self,
+        Target(target): Target,
+        identity: Option<&Arc<Identity>>,
+        scope: &str,
+        answer: &Response,
+    ) {
+        let Some(queue) = &self.0 else { return };
+        let now_ms = clock::now_ms();
+        let caller = identity.map(|it| it.caller.clone()).unwrap_or_default();
+        let actor = caller.actor.unwrap_or_default();
+        let used = TokenUsed {
+            token_id: actor.token_id,
+            user_id: actor.user_id,
+            account: caller.account,
+            scope: scope.to_owned(),
+            target,
+            outcome: outcome(answer),
+            at_ms: now_ms,
+        };
+        let post = Post::of(&used, String::from(MessageId::made_at(now_ms)), now_ms);
+        if post.is_ok_and(|post| queue.try_send(post).is_ok()) {
+            return;
+        }
+        lost(1);
+    }
+}
+
+/// The status, and the reason of a refusal: `200`, `403 SCOPE`.
+fn outcome(answer: &Response) -> String {
+    let status = answer.status().as_u16();
+    match answer.extensions().get::<Problem>() {
+        Some(problem) => format!("{status} {}", problem.reason()),
+        None => status.to_string(),
+    }
+}
+
+fn lost(count: usize) {
+    metrics::counter!("penstock_access_lost_total").increment(count as u64);
+}
+
+struct Teller {
+    bus: Bus,
+    tasks: Tasks,
+}
+
+impl Teller {
+    async fn tell(self, mut waiting: Receiver<Post>) {
+        let draining = self.tasks.draining();
+        loop {
+            let mut batch = Vec::new();
+            tokio::select! {
+                _ = waiting.recv_many(&mut batch, BATCH) => {}
+                () = draining.cancelled() => break,
+            }
+            if batch.is_empty() {
+                return;
+            }
+            let _ = tokio::time::timeout(FILLING, draining.cancelled()).await;
+            fill(&mut batch, &mut waiting);
+            self.publish(batch).await;
+        }
+        let mut rest = Vec::new();
+        fill(&mut rest, &mut waiting);
+        let last = tokio::time::timeout(LAST, self.bus.publish(rest.clone()));
+        let told = matches!(last.await, Ok(Ok(_)));
+        let left = waiting.len() + if told { 0 } else { rest.len() };
+        if left > 0 {
+            lost(left);
+            tracing::warn!("{left} uses of tokens were not told before the end");
+        }
+    }
+
+    /// Publishes a batch, waiting for the bus until the process ends.
+    async fn publish(&self, batch: Vec<Post>) {
+        let draining = self.tasks.draining();
+        let mut pause = PAUSES.0;
+        loop {
+            match self.bus.publish(batch.clone()).await {
+                Ok(outcomes) => return lost(outcomes.iter().filter(|it| it.is_err()).count()),
+                Err(_) if draining.is_cancelled() => return lost(batch.len()),
+                Err(error) => tracing::warn!("uses of tokens wait for the bus: {error}"),
+            }
+            let _ = tokio::time::timeout(pause, draining.cancelled()).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+}
+
+fn fill(batch: &mut Vec<Post>, waiting: &mut Receiver<Post>) {
+    while batch.len() < BATCH {
+        match waiting.try_recv() {
+            Ok(post) => batch.push(post),
+            Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::response::IntoResponse as _;
+    use runtime::Kind;
+
+    use super::*;
+
+    #[test]
+    fn an_outcome_says_the_status_and_why() {
+        let refused = Problem::new(Kind::Denied, "SCOPE", "no").into_response();
+        assert_eq!(outcome(&refused), "403 SCOPE");
+        assert_eq!(outcome(&Response::new(Body::empty())), "200");
+    }
+
+    #[test]
+    fn a_target_has_no_query_and_a_bound() {
+        let long = "/d".repeat(2000);
+        for (uri, path) in [("/a/b?token=x", "/a/b"), (&long, &long[..MAX_PATH])] {
+            let request = Request::builder().uri(uri).body(Body::empty()).unwrap();
+            let Target(text) = Target::of(&request);
+            assert_eq!(text, format!("GET {path}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_holds_nobody_up() {
+        let (sender, mut waiting) = mpsc::channel(1);
+        let access = Access(Some(sender));
+        let request = Request::new(Body::empty());
+        for _ in 0..3 {
+            access.note(
+                Target::of(&request),
+                None,
+                "",
+                &Response::new(Body::empty()),
+            );
+        }
+        assert!(waiting.try_recv().is_ok());
+        assert!(
+            waiting.try_recv().is_err(),
+            "the rest is lost and not waited for"
+        );
+    }
+}
