@@ -13,19 +13,20 @@ pub(crate) mod cgroup;
 mod keepers;
 mod sweep;
 
-use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use keeper::{Answer, Order};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::process::{Child, ChildStderr, ChildStdout};
+use tokio::net::unix::pipe::Receiver;
 
 pub use keeper::{Spec, monotonic_ns};
 pub use keepers::{Error, Keepers, OWN_PROGRAM};
 pub use sweep::sweep;
 
+use keepers::{Pipes, Pool, Waiting};
 use sweep::Mark;
 
 /// More than all that a keeper ever says, in bytes.
@@ -48,20 +49,17 @@ pub enum Exit {
 #[derive(Debug)]
 pub struct Process {
     /// What it writes to standard output. Ends when the last process that holds it has.
-    pub stdout: Option<ChildStdout>,
+    pub stdout: Option<Receiver>,
     /// What it writes to standard error.
-    pub stderr: Option<ChildStderr>,
-    /// The only handle of the socket: while it is open, the process may live.
-    channel: UnixStream,
+    pub stderr: Option<Receiver>,
+    /// Has the only handle of the socket: while that is open, the process may live. Given back when
+    /// nothing of the step is left.
+    keeper: Option<Waiting>,
+    pool: Arc<Mutex<Pool>>,
     heard: Vec<u8>,
     pid: Option<u32>,
     exit: Option<Exit>,
-    is_gone: bool,
     mark: Option<Mark>,
-    /// Its control group, if it has one.
-    group: Option<PathBuf>,
-    /// Reaped by the runtime after this is dropped; how it ended says nothing.
-    _keeper: Child,
 }
 
 impl Process {
@@ -92,20 +90,26 @@ impl Process {
     /// Read its output meanwhile, or it may wait for that for ever. It may be cancelled and called
     /// again; after the end it answers the same again.
     pub async fn wait(&mut self) -> Exit {
-        while !self.is_gone {
-            if let Some(answer) = self.answer().await {
-                self.take_in(answer);
-            } else {
-                if let Some(group) = self.group.take() {
-                    cgroup::end(&group);
-                }
-                if let Some(mark) = self.mark.clone() {
-                    mark.kill().await;
-                }
-                self.is_gone = true;
+        while let Some(keeper) = &mut self.keeper {
+            match answer(&mut keeper.channel, &mut self.heard).await {
+                Some(answer) => self.take_in(answer),
+                None => self.lost().await,
             }
         }
         self.exit.clone().unwrap_or(Exit::Lost)
+    }
+
+    fn of(keeper: Waiting, pipes: Pipes, mark: Option<Mark>, pool: Arc<Mutex<Pool>>) -> Self {
+        Self {
+            stdout: Some(pipes.stdout),
+            stderr: Some(pipes.stderr),
+            keeper: Some(keeper),
+            pool,
+            heard: Vec::new(),
+            pid: None,
+            exit: None,
+            mark,
+        }
     }
 
     fn take_in(&mut self, answer: Answer) {
@@ -114,34 +118,35 @@ impl Process {
             Answer::Failed(reason) => self.exit = Some(Exit::Failed(reason)),
             Answer::Exited(code) => self.exit = Some(Exit::Code(code)),
             Answer::Signalled(signal) => self.exit = Some(Exit::Signal(signal)),
-            Answer::Gone => self.is_gone = true,
+            Answer::Gone => {
+                let keeper = self.keeper.take();
+                // One that says more than that is none.
+                if let Some(keeper) = keeper.filter(|_| self.heard.is_empty()) {
+                    keepers::give_back(&self.pool, keeper);
+                }
+            }
         }
     }
 
-    /// The keeper's next answer; nothing if it is dead, or isn't a keeper.
-    async fn answer(&mut self) -> Option<Answer> {
-        loop {
-            if let Some(end) = self.heard.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = self.heard.drain(..=end).collect();
-                return std::str::from_utf8(line.trim_ascii_end())
-                    .ok()?
-                    .parse()
-                    .ok();
-            }
-            let length = self.channel.read_buf(&mut self.heard).await.ok()?;
-            if length == 0 || self.heard.len() > ANSWERS_MAX_BYTES {
-                return None;
-            }
+    /// The keeper was lost: what it kept is found and killed without it.
+    async fn lost(&mut self) {
+        if let Some(group) = self.keeper.as_mut().and_then(|it| it.group.take()) {
+            cgroup::end(&group);
         }
+        if let Some(mark) = self.mark.clone() {
+            mark.kill().await;
+        }
+        self.keeper = None;
     }
 
     /// Sends an order without waiting: to a keeper that has ended it means nothing any more, and
     /// to one that doesn't listen a closed socket says as much as `kill`.
     fn order(&self, order: Order) {
+        let Some(keeper) = &self.keeper else { return };
         let line = format!("{order}\n");
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         match (
-            rustix::net::send(&self.channel, line.as_bytes(), flags),
+            rustix::net::send(&keeper.channel, line.as_bytes(), flags),
             order,
         ) {
             (Ok(length), _) if length == line.len() => {}
@@ -153,8 +158,25 @@ impl Process {
             }
             // Half a line, no room for an important one, or nobody there.
             (Ok(_) | Err(_), _) => {
-                let _ = rustix::net::shutdown(&self.channel, Shutdown::Write);
+                let _ = rustix::net::shutdown(&keeper.channel, Shutdown::Write);
             }
+        }
+    }
+}
+
+/// The keeper's next answer; nothing if it is dead, or isn't a keeper.
+async fn answer(channel: &mut UnixStream, heard: &mut Vec<u8>) -> Option<Answer> {
+    loop {
+        if let Some(end) = heard.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = heard.drain(..=end).collect();
+            return std::str::from_utf8(line.trim_ascii_end())
+                .ok()?
+                .parse()
+                .ok();
+        }
+        let length = channel.read_buf(heard).await.ok()?;
+        if length == 0 || heard.len() > ANSWERS_MAX_BYTES {
+            return None;
         }
     }
 }

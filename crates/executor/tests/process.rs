@@ -49,6 +49,7 @@ fn trials() -> Vec<Trial> {
         a_process_that_kills_its_keeper_at_once_is_killed,
         keepers_wait_ahead_and_are_replaced,
         a_waiting_keeper_that_died_is_not_missed,
+        a_keeper_is_kept_for_the_next_process,
         many_processes_start_at_once,
         a_long_specification_arrives_and_one_too_long_is_refused,
         a_missing_keeper_is_an_error_that_names_it,
@@ -202,6 +203,26 @@ async fn a_waiting_keeper_that_died_is_not_missed() {
     eventually(|| !children_named("penstock-keeper").contains(&keeper)).await;
     let mut process = keepers.start(&spec("not-missed", "exit 6")).await.unwrap();
     assert_eq!(process.wait().await, Exit::Code(6));
+}
+
+async fn a_keeper_is_kept_for_the_next_process() {
+    let keepers = Keepers::new(SELF, 2);
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        let mut process = keepers.start(&spec("kept", "echo $PPID")).await.unwrap();
+        let mut keeper = String::new();
+        let mut stdout = process.stdout.take().unwrap();
+        stdout.read_to_string(&mut keeper).await.unwrap();
+        assert_eq!(process.wait().await, Exit::Code(0));
+        // Too late for this process, and nothing to the next.
+        process.kill();
+        seen.insert(keeper);
+    }
+    assert!(
+        seen.len() <= 3,
+        "twenty processes had {} keepers",
+        seen.len()
+    );
 }
 
 async fn many_processes_start_at_once() {

@@ -1,21 +1,50 @@
 //! The keeper's end of the socket to its executor.
 
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::str::FromStr;
 
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, send, sendmsg,
+};
 
 use crate::message::{Answer, Order, SPEC_MAX_BYTES};
 
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 64 << 10;
 
+/// The files that come with a specification: the step's standard output and standard error.
+const FILES: usize = 2;
+
+/// Begins to send a specification's line over the executor's end of the socket, together with the
+/// files that are to be the step's standard output and standard error.
+///
+/// Answers how many bytes of the line went: the rest may be written as it is. Never waits.
+///
+/// # Errors
+/// The keeper is gone, or the socket is full.
+pub fn hand_over(
+    socket: impl AsFd,
+    line: &[u8],
+    output: [BorrowedFd<'_>; FILES],
+) -> Result<usize, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
+    let mut files = SendAncillaryBuffer::new(&mut space);
+    files.push(SendAncillaryMessage::ScmRights(&output));
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    sendmsg(socket, &[IoSlice::new(line)], &mut files, flags)
+}
+
 /// Lines in, lines out, over standard input.
 pub(crate) struct Channel {
     socket: BorrowedFd<'static>,
     /// What was read and isn't a whole line yet.
     pending: Vec<u8>,
+    /// The files that have come and were not asked for yet.
+    files: Vec<OwnedFd>,
     is_open: bool,
 }
 
@@ -24,6 +53,7 @@ impl Channel {
         Self {
             socket: rustix::stdio::stdin(),
             pending: Vec::new(),
+            files: Vec::new(),
             is_open: true,
         }
     }
@@ -57,10 +87,8 @@ impl Channel {
     pub(crate) fn hear(&mut self) {
         let mut chunk = vec![0; CHUNK];
         while self.is_open {
-            match recv(self.socket, &mut chunk, RecvFlags::DONTWAIT) {
-                Ok((_, length))
-                    if length > 0 && self.pending.len() + length <= SPEC_MAX_BYTES + 1 =>
-                {
+            match self.receive(&mut chunk) {
+                Ok(length) if length > 0 && self.pending.len() + length <= SPEC_MAX_BYTES + 1 => {
                     self.pending.extend_from_slice(&chunk[..length]);
                 }
                 Err(Errno::AGAIN) => break,
@@ -68,6 +96,29 @@ impl Channel {
                 Ok(_) | Err(_) => self.is_open = false,
             }
         }
+    }
+
+    fn receive(&mut self, chunk: &mut [u8]) -> Result<usize, Errno> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        let got = recvmsg(
+            self.socket,
+            &mut [IoSliceMut::new(chunk)],
+            &mut control,
+            flags,
+        )?;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(files) = message {
+                self.files = files.collect();
+            }
+        }
+        Ok(got.bytes)
+    }
+
+    /// The files that came last, which are the caller's from here.
+    pub(crate) fn files(&mut self) -> Option<[OwnedFd; FILES]> {
+        std::mem::take(&mut self.files).try_into().ok()
     }
 
     /// The next whole line of what was heard.

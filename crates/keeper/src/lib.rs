@@ -1,9 +1,10 @@
 //! The small process over a step's processes.
 //!
-//! The executor starts its own binary again as `keeper`, one for each process of a step, with a
-//! socket as standard input and the step's pipes as standard output and error. Over the socket it
-//! sends a [`Spec`] and then [`Order`]s, and hears [`Answer`]s, a line each. The keeper starts the
-//! process, adopts whatever it forks, and says when the last of it is gone.
+//! The executor starts its own binary again as `keeper`, one for each process of a step that runs
+//! at a time, with a socket as standard input. Over the socket it [hands over](hand_over) a [`Spec`]
+//! with the step's standard output and error, then [`Order`]s, and hears [`Answer`]s, a line each.
+//! The keeper starts the process, adopts whatever it forks, and says when the last of it is gone.
+//! Then, without a child and with nothing of the step left, it waits for the next one.
 //!
 //! What it keeps true, whatever the step's processes do (ignore TERM, `setsid`, fork twice, hold
 //! the pipes open, stop themselves) and whatever happens to the executor (killed, stopped):
@@ -17,8 +18,8 @@
 //!   deadline.
 //!
 //! **Invariant:** the keeper runs one thread, opens no file but below `/proc`, `/dev/null` and, if
-//! its second argument names one, a control group's directory, and logs nothing: it starts in a
-//! fraction of a millisecond and has nothing to fail at.
+//! its second argument names one, a control group's directory, and logs nothing: it has nothing to
+//! fail at.
 
 pub mod cgroup;
 mod channel;
@@ -34,6 +35,7 @@ use std::process::ExitCode;
 
 use rustix::time::{ClockId, clock_gettime};
 
+pub use channel::hand_over;
 pub use course::LAST_PART;
 pub use marked::{Environ, kill_marked};
 pub use message::{Answer, Malformed, Order, SPEC_MAX_BYTES, Spec};
@@ -41,11 +43,11 @@ pub use message::{Answer, Malformed, Order, SPEC_MAX_BYTES, Spec};
 /// Is the keeper: to be called by `main`, before anything else, when the first argument is
 /// `keeper`.
 ///
-/// A second argument is the directory of a [control group](cgroup) to make one for the
+/// A second argument is the directory of a [control group](cgroup) to make one for each
 /// step in; where that can't be, the step does without.
 ///
-/// Ends when no process of the step is left, and says on the socket all there is to say; the exit
-/// code tells only whether there was a socket at all.
+/// Ends when the socket has closed and no process of a step is left, and says on the socket all
+/// there is to say; the exit code tells only whether it was told of a step at all.
 pub fn main() -> ExitCode {
     watch::keep()
 }

@@ -1,6 +1,7 @@
 //! Starts the main process of a step.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Starts the process in a group of its own, or says in words for the step's author why not.
 ///
-/// It gets standard output and error of this process and none of its other files.
-pub(crate) fn spawn(spec: &Spec) -> Result<Pid, String> {
+/// It gets these two files as standard output and error, and none of this process's own.
+pub(crate) fn spawn(spec: &Spec, [out, err]: [OwnedFd; 2]) -> Result<Pid, String> {
     let name = spec.argv.first().map_or("", String::as_str);
     if !spec.cwd.is_dir() {
         return Err(format!(
@@ -31,6 +32,8 @@ pub(crate) fn spawn(spec: &Spec) -> Result<Pid, String> {
         .envs(&spec.env)
         .current_dir(&spec.cwd)
         .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(err)
         .process_group(0)
         .spawn()
         .map_err(|error| format!("could not start `{name}`: {error}"))?;

@@ -14,23 +14,32 @@ use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SI
 use crate::cgroup::Group;
 use crate::channel::Channel;
 use crate::course::{Course, Due};
-use crate::message::{Answer, Spec};
+use crate::message::{Answer, Order, Spec};
 use crate::{family, monotonic_ns, spawn};
 
 /// How many of the ended are reaped before the rest of the loop has its turn.
 const REAPED_AT_ONCE: usize = 1024;
 
-/// Does all there is to do for one step's process.
+/// Attends one step after the other, until the executor is gone or wants no more of it.
 pub(crate) fn keep() -> ExitCode {
     let mut channel = Channel::over_stdin();
-    match stand_apart().and_then(|()| signals()) {
-        Ok(signals) => attend(channel, signals, own_group()),
+    let signals = match stand_apart().and_then(|()| signals()) {
+        Ok(signals) => signals,
         Err(error) => {
-            await_line(&mut channel);
+            await_spec(&mut channel);
             let reason = format!("the step's keeper could not set itself up: {error}");
             channel.say(&[Answer::Failed(reason), Answer::Gone]);
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
+    };
+    let mut code = ExitCode::FAILURE;
+    loop {
+        let group = own_group();
+        let Some(line) = await_spec(&mut channel) else {
+            return code;
+        };
+        attend(&mut channel, &signals, &line, group);
+        code = ExitCode::SUCCESS;
     }
 }
 
@@ -84,19 +93,12 @@ fn signals() -> io::Result<UnixStream> {
     Ok(ours)
 }
 
-/// Waits for the specification and sees its process through to the end.
-fn attend(mut channel: Channel, signals: UnixStream, group: Option<Group>) -> ExitCode {
-    let Some(line) = await_line(&mut channel) else {
-        return ExitCode::FAILURE;
-    };
-    let started = Spec::from_line(&line)
-        .map_err(|error| format!("the step's specification is malformed: {error}"))
-        .and_then(|spec| Ok((spawn::spawn(&spec)?, spec)));
-    match started {
+/// Starts a step's process and sees it through to the end.
+fn attend(channel: &mut Channel, signals: &UnixStream, line: &[u8], group: Option<Group>) {
+    match start(channel, line) {
         Err(reason) => channel.say(&[Answer::Failed(reason), Answer::Gone]),
         Ok((main, spec)) => {
             channel.say(&[Answer::Started(main.as_raw_pid().unsigned_abs())]);
-            let _ = let_go_of_output();
             let group = group.and_then(|group| group.leave().ok());
             let grace = Duration::from_millis(spec.grace_ms);
             let course = Course::new(grace, spec.deadline_ns, monotonic_ns());
@@ -110,31 +112,34 @@ fn attend(mut channel: Channel, signals: UnixStream, group: Option<Group>) -> Ex
             .run();
         }
     }
-    ExitCode::SUCCESS
 }
 
-fn await_line(channel: &mut Channel) -> Option<Vec<u8>> {
+fn start(channel: &mut Channel, line: &[u8]) -> Result<(Pid, Spec), String> {
+    let spec = Spec::from_line(line)
+        .map_err(|error| format!("the step's specification is malformed: {error}"))?;
+    let output = channel.files();
+    let output = output.ok_or("the step's specification came without files for its output")?;
+    Ok((spawn::spawn(&spec, output)?, spec))
+}
+
+/// Waits for a specification. Orders for a step that has ended meanwhile mean nothing any more.
+fn await_spec(channel: &mut Channel) -> Option<Vec<u8>> {
     loop {
         channel.hear();
-        if let Some(line) = channel.line() {
-            return Some(line);
+        while let Some(line) = channel.line() {
+            let order = std::str::from_utf8(&line).ok();
+            if order.and_then(|it| it.parse::<Order>().ok()).is_none() {
+                return Some(line);
+            }
         }
         let socket = channel.socket()?;
         let _ = poll(&mut [PollFd::new(&socket, PollFlags::IN)], None);
     }
 }
 
-/// Gives up the step's pipes, so that they end with the last process of the step.
-fn let_go_of_output() -> io::Result<()> {
-    let null = std::fs::File::options().write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)?;
-    Ok(())
-}
-
-struct Watch {
-    channel: Channel,
-    signals: UnixStream,
+struct Watch<'a> {
+    channel: &'a mut Channel,
+    signals: &'a UnixStream,
     course: Course,
     /// The main process, until it is reaped.
     main: Option<Pid>,
@@ -142,7 +147,7 @@ struct Watch {
     group: Option<Group>,
 }
 
-impl Watch {
+impl Watch<'_> {
     fn run(&mut self) {
         while self.reap() {
             self.hear();
@@ -205,14 +210,14 @@ impl Watch {
         let left = Duration::from_nanos(until.saturating_sub(monotonic_ns()));
         let timeout = Timespec::try_from(left).ok();
         let socket = self.channel.socket();
-        let mut files = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        let mut files = vec![PollFd::new(self.signals, PollFlags::IN)];
         files.extend(
             socket
                 .as_ref()
                 .map(|socket| PollFd::new(socket, PollFlags::IN)),
         );
         let _ = poll(&mut files, timeout.as_ref());
-        while (&self.signals)
+        while { self.signals }
             .read(&mut [0; 64])
             .is_ok_and(|length| length > 0)
         {}

@@ -1,12 +1,12 @@
-//! Keepers that wait for their process: started ahead, so that a step's first instruction comes
-//! one message and one spawn after it is wanted.
+//! Keepers that wait for their process, so that a step's first instruction comes one message and
+//! one spawn after it is wanted.
 //!
-//! **Invariant:** a keeper has one process in its life. One that was started ahead and is found
-//! dead is replaced; one that may have started something is never tried again.
+//! **Invariants:** a keeper has one process at a time, and waits for the next one only after it has
+//! said that nothing of the last is left. One that waits and is found dead is replaced; one that may
+//! have started something is never tried again.
 
-use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use keeper::{Malformed, Spec};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
+use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 
 use super::sweep::Mark;
@@ -43,33 +44,39 @@ pub enum Error {
     Lost,
 }
 
-/// Starts processes of steps, with keepers of which some wait ahead.
+/// Starts processes of steps, with keepers of which some wait.
 #[derive(Debug, Clone)]
 pub struct Keepers {
     program: PathBuf,
     /// The control group in which each makes one for its step.
     home: Option<Arc<Path>>,
-    wanted: usize,
     pool: Arc<Mutex<Pool>>,
 }
 
-#[derive(Debug, Default)]
-struct Pool {
-    waiting: VecDeque<Waiting>,
+/// Those that wait.
+#[derive(Debug)]
+pub(super) struct Pool {
+    wanted: usize,
+    /// Who has worked last comes last.
+    waiting: Vec<Waiting>,
     /// How many are on their way to wait.
     starting: usize,
 }
 
 impl Keepers {
     /// Keepers of `program` (a binary that is [`keeper::main`] when its first argument is
-    /// `keeper`), of which `wanted` wait ahead. None is started before [`warm`](Self::warm) or the
+    /// `keeper`), of which up to `wanted` wait. None is started before [`warm`](Self::warm) or the
     /// first process.
     pub fn new(program: impl Into<PathBuf>, wanted: usize) -> Self {
+        let pool = Pool {
+            wanted,
+            waiting: Vec::new(),
+            starting: 0,
+        };
         Self {
             program: program.into(),
             home: None,
-            wanted,
-            pool: Arc::default(),
+            pool: Arc::new(Mutex::new(pool)),
         }
     }
 
@@ -87,34 +94,39 @@ impl Keepers {
     /// Dropping this future kills what it started.
     pub async fn start(&self, spec: &Spec) -> Result<Process, Error> {
         let line = spec.to_line()?;
-        let mark = Mark::of(spec);
-        let waiting = self.pool().waiting.pop_front();
+        let pipes = Pipes::open().map_err(|source| self.unable(source))?;
+        let waiting = lock(&self.pool).waiting.pop();
         let ahead = match waiting {
-            Some(waiting) => waiting.tell(&line, mark.clone()).await,
+            Some(waiting) => waiting.tell(&line, &pipes).await,
             None => None,
         };
-        let mut process = match ahead {
-            Some(process) => process,
+        let keeper = match ahead {
+            Some(keeper) => keeper,
             // It has read nothing, so it has started nothing.
             None => self
                 .start_one()?
-                .tell(&line, mark)
+                .tell(&line, &pipes)
                 .await
                 .ok_or(Error::Lost)?,
         };
+        let mut process = Process::of(keeper, pipes, Mark::of(spec), self.pool.clone());
         let begun = process.begin().await;
         // Not before: the step goes first.
         self.warm();
         begun.map(|()| process)
     }
 
-    /// Sees to it, in the background, that as many keepers wait as are wanted.
+    /// Sees to it, in the background, that keepers wait: all that are wanted, once fewer than half
+    /// of them do. Others come back from their steps.
     pub fn warm(&self) {
         let missing = {
-            let mut pool = self.pool();
-            let missing = self
-                .wanted
-                .saturating_sub(pool.waiting.len() + pool.starting);
+            let mut pool = lock(&self.pool);
+            let there = pool.waiting.len() + pool.starting;
+            let missing = if there < pool.wanted.div_ceil(2) {
+                pool.wanted - there
+            } else {
+                0
+            };
             pool.starting += missing;
             missing
         };
@@ -126,16 +138,16 @@ impl Keepers {
 
     /// How many keepers wait.
     pub fn waiting(&self) -> usize {
-        self.pool().waiting.len()
+        lock(&self.pool).waiting.len()
     }
 
     fn start_ahead(&self, missing: usize) {
         for _ in 0..missing {
             let started = self.start_one();
-            let mut pool = self.pool();
+            let mut pool = lock(&self.pool);
             pool.starting -= 1;
             match started {
-                Ok(waiting) => pool.waiting.push_back(waiting),
+                Ok(waiting) => pool.waiting.insert(0, waiting),
                 // The next process starts its own, and then this is tried again.
                 Err(error) => tracing::warn!(%error, "no keeper waits ahead"),
             }
@@ -143,15 +155,27 @@ impl Keepers {
     }
 
     fn start_one(&self) -> Result<Waiting, Error> {
-        Waiting::spawn(&self.program, self.home.as_deref()).map_err(|source| Error::Keeper {
-            program: self.program.clone(),
-            source,
-        })
+        Waiting::spawn(&self.program, self.home.as_deref()).map_err(|source| self.unable(source))
     }
 
-    fn pool(&self) -> MutexGuard<'_, Pool> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unable(&self, source: io::Error) -> Error {
+        Error::Keeper {
+            program: self.program.clone(),
+            source,
+        }
     }
+}
+
+/// Lets a keeper wait for its next process; one that is not wanted ends with its socket.
+pub(super) fn give_back(pool: &Mutex<Pool>, keeper: Waiting) {
+    let mut pool = lock(pool);
+    if pool.waiting.len() < pool.wanted {
+        pool.waiting.push(keeper);
+    }
+}
+
+fn lock(pool: &Mutex<Pool>) -> MutexGuard<'_, Pool> {
+    pool.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Process {
@@ -162,7 +186,11 @@ impl Process {
 
     /// Waits until it is known whether there is a process.
     async fn begin(&mut self) -> Result<(), Error> {
-        match self.answer().await {
+        let answered = match &mut self.keeper {
+            Some(keeper) => super::answer(&mut keeper.channel, &mut self.heard).await,
+            None => None,
+        };
+        match answered {
             Some(answer @ (Answer::Started(_) | Answer::Failed(_))) => {
                 self.take_in(answer);
                 Ok(())
@@ -175,13 +203,33 @@ impl Process {
     }
 }
 
-/// A keeper that hasn't been told its process.
+/// A keeper without a process.
 #[derive(Debug)]
-struct Waiting {
-    channel: UnixStream,
-    keeper: Child,
-    /// The control group that it was told to make.
-    group: Option<PathBuf>,
+pub(super) struct Waiting {
+    pub(super) channel: UnixStream,
+    /// Reaped by the runtime after this is dropped; how it ended says nothing.
+    _keeper: Child,
+    /// The control group that it makes for its step.
+    pub(super) group: Option<PathBuf>,
+}
+
+/// The pipes of a step's standard output and standard error.
+pub(super) struct Pipes {
+    pub(super) stdout: Receiver,
+    pub(super) stderr: Receiver,
+    writers: [OwnedFd; 2],
+}
+
+impl Pipes {
+    fn open() -> io::Result<Self> {
+        let (out, out_writer) = io::pipe()?;
+        let (err, err_writer) = io::pipe()?;
+        Ok(Self {
+            stdout: Receiver::from_owned_fd(out.into())?,
+            stderr: Receiver::from_owned_fd(err.into())?,
+            writers: [out_writer.into(), err_writer.into()],
+        })
+    }
 }
 
 impl Waiting {
@@ -194,33 +242,24 @@ impl Waiting {
             .args(home)
             .env_clear()
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()?;
         let group = home
             .zip(keeper.id())
             .map(|(home, keeper)| cgroup::of_step(home, keeper));
         Ok(Self {
             channel: UnixStream::from_std(ours)?,
-            keeper,
+            _keeper: keeper,
             group,
         })
     }
 
     /// Tells it its process; nothing comes of it if the keeper is dead.
-    async fn tell(mut self, line: &[u8], mark: Option<Mark>) -> Option<Process> {
-        self.channel.write_all(line).await.ok()?;
-        Some(Process {
-            stdout: self.keeper.stdout.take(),
-            stderr: self.keeper.stderr.take(),
-            channel: self.channel,
-            heard: Vec::new(),
-            pid: None,
-            exit: None,
-            is_gone: false,
-            mark,
-            group: self.group,
-            _keeper: self.keeper,
-        })
+    async fn tell(mut self, line: &[u8], pipes: &Pipes) -> Option<Self> {
+        let output = pipes.writers.each_ref().map(OwnedFd::as_fd);
+        let went = keeper::hand_over(&self.channel, line, output).ok()?;
+        self.channel.write_all(line.get(went..)?).await.ok()?;
+        Some(self)
     }
 }

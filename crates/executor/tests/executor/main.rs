@@ -29,7 +29,9 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     match (args.next().as_deref(), args.next()) {
         (Some("keeper"), _) => return keeper::main(),
-        (Some(part @ (disk::DIES | disk::FILLS)), Some(folder)) => return disk::play(part, &folder),
+        (Some(part @ (disk::DIES | disk::FILLS)), Some(folder)) => {
+            return disk::play(part, &folder);
+        }
         _ => {}
     }
     libtest_mimic::run(&Arguments::from_args(), trials()).exit_code()

@@ -1,11 +1,11 @@
 //! A keeper with a step under it, and an executor's end of its socket.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{BufRead, BufReader, ErrorKind, PipeReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -81,17 +81,24 @@ impl Step {
     }
 
     pub(crate) fn start_under(self, program: &mut Command) -> Kept {
-        let (channel, mut keeper) = start_keeper(program);
-        let mut kept = Kept {
+        let (channel, keeper) = start_keeper(program);
+        let (reader, writer) = std::io::pipe().unwrap();
+        let (output, unread) = if self.is_read {
+            (Some(lines(reader)), None)
+        } else {
+            (None, Some(reader))
+        };
+        let kept = Kept {
             mark: self.spec.env[MARK].clone(),
             answers: BufReader::new(channel.try_clone().unwrap()),
             channel,
-            output: self.is_read.then(|| lines(keeper.stdout.take().unwrap())),
+            output,
+            _unread: unread,
             keeper,
             workspace: self.workspace,
             gone_ns: None,
         };
-        kept.send(&self.spec.to_line().unwrap());
+        give(&kept.channel, &self.spec.to_line().unwrap(), writer.as_fd());
         kept
     }
 }
@@ -106,6 +113,7 @@ pub(crate) struct Kept {
     channel: UnixStream,
     answers: BufReader<UnixStream>,
     output: Option<Receiver<String>>,
+    _unread: Option<PipeReader>,
 }
 
 impl Kept {
@@ -143,9 +151,16 @@ impl Kept {
         assert_eq!(self.answer(), Some(Answer::Gone));
         self.gone_ns = Some(monotonic_ns());
         assert_eq!(survivors(&self.mark), Vec::<i32>::new(), "survived `gone`");
-        assert_eq!(self.answer(), None);
-        self.keeper_ends();
         ending
+    }
+
+    /// Has the same keeper run another step; its answers are [`Kept::started`] and so on.
+    pub(crate) fn again(&mut self, step: Step) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        self.output = Some(lines(reader));
+        self.mark.clone_from(&step.spec.env[MARK]);
+        give(&self.channel, &step.spec.to_line().unwrap(), writer.as_fd());
+        self.workspace = step.workspace;
     }
 
     /// Waits for the keeper itself to end.
@@ -187,13 +202,23 @@ impl Drop for Kept {
     }
 }
 
-/// Starts a keeper whose socket is answered; its output is a pipe.
+/// Hands a specification to a keeper, with the step's standard output; its errors go nowhere.
+pub(crate) fn give(mut channel: &UnixStream, line: &[u8], output: BorrowedFd<'_>) {
+    let null = std::fs::File::options()
+        .write(true)
+        .open("/dev/null")
+        .unwrap();
+    let went = keeper::hand_over(channel, line, [output, null.as_fd()]).unwrap();
+    channel.write_all(&line[went..]).unwrap();
+}
+
+/// Starts a keeper whose socket is answered.
 pub(crate) fn start_keeper(program: &mut Command) -> (UnixStream, Child) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(PATIENCE)).unwrap();
     let keeper = program
         .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .env_clear()
         .env("KEEPER_ONLY", "not for the step")
@@ -209,13 +234,9 @@ pub(crate) fn start_keeper(program: &mut Command) -> (UnixStream, Child) {
 pub(crate) fn be_an_executor() -> ExitCode {
     let mut spec = String::new();
     std::io::stdin().read_to_string(&mut spec).unwrap();
-    let (mut channel, mut keeper) = start_keeper(
-        Command::new(own_executable())
-            .arg("keeper")
-            .stdout(Stdio::inherit()),
-    );
-    channel.write_all(spec.as_bytes()).unwrap();
-    std::io::copy(keeper.stdout.as_mut().unwrap(), &mut std::io::stdout()).unwrap();
+    let (channel, mut keeper) = start_keeper(Command::new(own_executable()).arg("keeper"));
+    give(&channel, spec.as_bytes(), std::io::stdout().as_fd());
+    keeper.wait().unwrap();
     ExitCode::SUCCESS
 }
 
@@ -271,7 +292,7 @@ fn new_mark() -> String {
     )
 }
 
-pub(crate) fn lines(output: ChildStdout) -> Receiver<String> {
+pub(crate) fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {

@@ -6,7 +6,7 @@ use keeper::{Answer, Order};
 use libtest_mimic::Trial;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Step, own_executable, start_keeper};
+use crate::harness::{Step, own_executable, start_keeper, survivors};
 use crate::trials_of;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -21,6 +21,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         output_that_nobody_reads_does_not_keep_orders_from_being_heard,
         signals_to_the_keeper_itself_change_nothing,
         the_pipes_end_with_the_last_process,
+        a_keeper_takes_one_step_after_the_other,
+        a_step_without_files_for_its_output_is_failed,
     ]
 }
 
@@ -183,4 +185,43 @@ fn the_pipes_end_with_the_last_process() {
     kept.hears("a");
     assert_eq!(kept.line(), None);
     assert_eq!(kept.end(), Answer::Exited(0));
+}
+
+fn a_keeper_takes_one_step_after_the_other() {
+    let family = "trap '' TERM; (setsid sleep 1000 &); echo $PPID; while [ ! -e go ]; do sleep 0.01; done; exit 4";
+    let mut kept = Step::script(family).start();
+    kept.started();
+    let keeper = kept.line();
+    kept.go();
+    assert_eq!(kept.end(), Answer::Exited(4));
+    assert_eq!(kept.line(), None, "its output ends with it");
+    // Told before it was known that the step is gone.
+    kept.order(Order::Term);
+    kept.order(Order::Deadline(0));
+    for ending in [Answer::Exited(0), Answer::Exited(9)] {
+        let Answer::Exited(code) = ending else {
+            unreachable!()
+        };
+        kept.again(Step::script(&format!("echo $PPID; exit {code}")));
+        kept.started();
+        assert_eq!(kept.end(), ending);
+        assert_eq!(kept.line(), keeper);
+        assert_eq!(kept.line(), None);
+    }
+    kept.again(Step::command(&["no-such-program"]));
+    assert!(matches!(kept.end(), Answer::Failed(_)));
+    kept.again(Step::script("echo ready; sleep 1000"));
+    kept.started();
+    kept.hears("ready");
+    kept.hang_up();
+    kept.keeper_ends();
+    assert_eq!(survivors(&kept.mark), Vec::<i32>::new());
+}
+
+fn a_step_without_files_for_its_output_is_failed() {
+    let mut kept = Step::script("true").start();
+    kept.started();
+    kept.end();
+    kept.send(&Step::script("true").spec.to_line().unwrap());
+    assert!(matches!(kept.end(), Answer::Failed(reason) if reason.contains("without files")));
 }
