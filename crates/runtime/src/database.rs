@@ -13,6 +13,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
     DbErr, Statement, TransactionTrait as _,
@@ -195,15 +196,24 @@ impl Deref for Tx {
 
 /// Milliseconds since 1970-01-01 UTC by the store's own clock.
 pub async fn store_now_ms(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
-    let sql = if db.get_database_backend() == DatabaseBackend::Postgres {
-        "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now"
-    } else {
-        "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now"
-    };
+    let sql = format!("SELECT {} AS now", clock_sql(db));
     let statement = Statement::from_string(db.get_database_backend(), sql);
     let row = db.query_one_raw(statement).await?;
     row.ok_or_else(|| DbErr::RecordNotFound("the clock".into()))?
         .try_get("", "now")
+}
+
+/// The same as an expression, for a condition that is judged where the rows are.
+pub fn store_clock(db: &impl ConnectionTrait) -> Expr {
+    Expr::cust(clock_sql(db))
+}
+
+fn clock_sql(db: &impl ConnectionTrait) -> &'static str {
+    if db.get_database_backend() == DatabaseBackend::Postgres {
+        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    } else {
+        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    }
 }
 
 fn sqlite_file(directory: &str, service: &str) -> Result<PathBuf, DbErr> {

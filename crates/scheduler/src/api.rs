@@ -4,10 +4,9 @@ use std::pin::Pin;
 
 use contracts::scheduler as wire;
 use contracts::scheduler::from_executor::Said;
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use runtime::Tasks;
 use tokio::sync::mpsc;
-use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -17,6 +16,9 @@ use crate::shift::{Desk, Shift};
 
 #[cfg(test)]
 mod tests;
+
+/// Messages of an executor that are acted on together.
+const HEARD_AT_ONCE: usize = 64;
 
 /// The service of executors and the queue.
 pub(crate) struct Api {
@@ -122,12 +124,14 @@ async fn listen(
     hub: &crate::hub::Hub,
     number: u64,
 ) {
-    while let Some(Ok(message)) = said.next().await {
+    let mut all = said.ready_chunks(HEARD_AT_ONCE);
+    while let Some(messages) = all.next().await {
         if !hub.is_current(shift.holder(), number) {
             return;
         }
-        let Some(said) = message.said else { continue };
-        if let Err(error) = shift.hear(said).await {
+        let ends = messages.iter().any(Result::is_err);
+        let said = messages.into_iter().flatten().filter_map(|it| it.said);
+        if let Err(error) = shift.hear(said.collect()).await {
             tracing::warn!(
                 executor.name = shift.holder().name,
                 "an executor was not heard: {error}"
@@ -135,6 +139,9 @@ async fn listen(
             if matches!(error, Error::OldBoot { .. }) {
                 return;
             }
+        }
+        if ends {
+            return;
         }
     }
 }

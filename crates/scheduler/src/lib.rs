@@ -118,12 +118,14 @@ pub fn start(
     outbox::consume(messages::COMMANDS, database, bus, ear.clone(), tasks);
     outbox::consume(messages::EVENTS, database, bus, ear, tasks);
     messages::pass_stops_on(bus, &store, &hub, tasks);
-    assign::start(&store, &hub, &bell, tasks);
+    let backlog = assign::Backlog::default();
+    assign::start(&store, &hub, &bell, &backlog, tasks);
     let desk = shift::Desk {
         config,
         store,
         hub,
         bell,
+        backlog,
         pipeline,
     };
     reconcile::start(&desk, tasks);

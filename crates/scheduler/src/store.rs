@@ -18,6 +18,8 @@ use crate::entity::{executor, queue};
 mod assign;
 mod leases;
 
+pub(crate) use assign::Left;
+
 /// How long a run waits that found no place, unless its pipeline's run ends before.
 const BUSY_PAUSE_MS: i64 = 1000;
 
@@ -121,13 +123,14 @@ impl Store {
         Ok(())
     }
 
-    /// An executor is through with an attempt: its slot is free.
-    pub(crate) async fn attempt_left(&self, run_id: &str, attempt: u32) -> Result<(), Error> {
+    /// Executors are through with these attempts, of runs by their ids: their slots are free.
+    pub(crate) async fn attempts_left(&self, attempts: &[(String, u32)]) -> Result<(), Error> {
+        let any = sea_orm::Condition::any();
+        let any = attempts.iter().fold(any, |any, (run_id, attempt)| {
+            any.add(this_attempt(run_id, *attempt))
+        });
         let tx = self.database.begin().await?;
-        queue::Entity::delete_many()
-            .filter(this_attempt(run_id, attempt))
-            .exec(&*tx)
-            .await?;
+        queue::Entity::delete_many().filter(any).exec(&*tx).await?;
         Ok(tx.commit().await?)
     }
 
@@ -139,7 +142,7 @@ impl Store {
         next: u32,
     ) -> Result<(), Error> {
         if next == 0 {
-            return self.attempt_left(run_id, attempt).await;
+            return self.attempts_left(&[(run_id.to_owned(), attempt)]).await;
         }
         self.requeue(run_id, attempt, next, 0).await
     }

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use runtime::clock;
-use runtime::database::store_now_ms;
-use sea_orm::sea_query::{Expr, LockBehavior, LockType};
+use runtime::database::store_clock;
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, Func, LockBehavior, LockType};
 use sea_orm::{
     ColumnTrait as _, Condition, DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
 use super::{Holder, Store};
@@ -17,75 +17,116 @@ use crate::entity::{executor, queue};
 /// Runs that one transaction hands out, at most.
 const BATCH: u64 = 64;
 
+/// What an executor was handed.
+#[derive(Debug, Default)]
+pub(crate) struct Handed {
+    pub(crate) rows: Vec<queue::Model>,
+    /// What may wait that it was not handed.
+    pub(crate) left: Left,
+}
+
+/// What may be left waiting.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Left {
+    /// Nothing that could be handed out now.
+    #[default]
+    Nothing,
+    /// Runs that wait for a slot.
+    ForSlots,
+    /// Runs that can be handed out at once.
+    Ready,
+}
+
 /// A pipeline and how many of its runs executors have.
 #[derive(Debug, FromQueryResult)]
 struct AtWork {
     pipeline_id: String,
     concurrency: i32,
     runs: i64,
+    /// As many of them are with the executor that is asked for.
+    own: i64,
 }
 
 impl Store {
-    /// Hands waiting runs to an executor, as many as it has free slots. Answers them.
-    pub(crate) async fn assign(&self, holder: &Holder) -> Result<Vec<queue::Model>, Error> {
+    /// Hands waiting runs to an executor, as many as it has free slots.
+    pub(crate) async fn assign(&self, holder: &Holder) -> Result<Handed, Error> {
         let now_ms = clock::now_ms();
         let tx = self.database.begin().await?;
-        let free = free_slots(&tx, holder).await?;
-        if free == 0 {
-            return Ok(Vec::new());
+        let Some(slots) = slots(&tx, holder).await? else {
+            return Ok(Handed::default());
+        };
+        let at_work = at_work(&tx, holder).await?;
+        let busy: i64 = at_work.iter().map(|it| it.own).sum();
+        let free = slots.saturating_sub(u64::try_from(busy).unwrap_or_default());
+        let most = Ord::min(free, BATCH);
+        let found = if most == 0 {
+            Vec::new()
+        } else {
+            waiting(&tx, full(at_work), most, now_ms).await?
+        };
+        let may_be_more = found.len() as u64 == most;
+        let (mut rows, passed_over) = one_a_pipeline(found);
+        let left = match (passed_over || (may_be_more && free > BATCH), may_be_more) {
+            (true, _) => Left::Ready,
+            (false, true) => Left::ForSlots,
+            (false, false) => Left::Nothing,
+        };
+        if !rows.is_empty() {
+            hand_out(&tx, holder, &mut rows, now_ms).await?;
+            tx.commit().await?;
+            runtime::fault_point::pass("run.assigned");
         }
-        let mut chosen = choose(&tx, free, now_ms).await?;
-        if chosen.is_empty() {
-            return Ok(chosen);
-        }
-        let ids: Vec<String> = chosen.iter().map(|row| row.run_id.clone()).collect();
-        queue::Entity::update_many()
-            .col_expr(queue::Column::Executor, Expr::value(holder.name.clone()))
-            .col_expr(queue::Column::Boot, Expr::value(holder.boot.cast_signed()))
-            .col_expr(queue::Column::AssignedAtMs, Expr::value(now_ms))
-            .filter(queue::Column::RunId.is_in(ids))
-            .exec(&*tx)
-            .await?;
-        tx.commit().await?;
-        runtime::fault_point::pass("run.assigned");
-        for row in &mut chosen {
-            row.assigned_at_ms = Some(now_ms);
-        }
-        Ok(chosen)
+        Ok(Handed { rows, left })
     }
 }
 
-async fn free_slots(tx: &DatabaseTransaction, holder: &Holder) -> Result<u64, DbErr> {
+/// The slots of an executor that may be given work, under its row's lock.
+async fn slots(tx: &DatabaseTransaction, holder: &Holder) -> Result<Option<u64>, DbErr> {
     let row = executor::Entity::find_by_id(&holder.name)
+        .filter(executor::Column::Boot.eq(holder.boot.cast_signed()))
+        .filter(executor::Column::Draining.eq(false))
+        // Its stream may outlive its lease, and what it were given then would be nobody's.
+        .filter(Expr::col(executor::Column::ExpiresAtMs).gt(store_clock(tx)))
         .lock_exclusive()
         .one(tx)
         .await?;
-    // Its stream may outlive its lease, and what it were given then would be nobody's.
-    let now_ms = store_now_ms(tx).await?;
-    let may_work = |row: &executor::Model| {
-        row.boot == holder.boot.cast_signed() && !row.draining && row.expires_at_ms > now_ms
-    };
-    let Some(row) = row.filter(may_work) else {
-        return Ok(0);
-    };
-    let busy = queue::Entity::find()
-        .filter(queue::Column::Executor.eq(&holder.name))
-        .count(tx)
-        .await?;
-    Ok(u64::try_from(row.slots)
-        .unwrap_or_default()
-        .saturating_sub(busy)
-        .min(BATCH))
+    Ok(row.map(|row| u64::try_from(row.slots).unwrap_or_default()))
 }
 
-/// The first waiting runs whose pipelines seem to have a place. It is a guess that saves trips:
-/// the pipeline service decides when the attempt begins.
-async fn choose(
+/// The runs that executors have, by pipeline.
+async fn at_work(tx: &DatabaseTransaction, holder: &Holder) -> Result<Vec<AtWork>, DbErr> {
+    let is_own = queue::Column::Executor.eq(&holder.name);
+    let own = CaseStatement::new()
+        .case(is_own, Expr::value(1))
+        .finally(Expr::value(0));
+    queue::Entity::find()
+        .select_only()
+        .column(queue::Column::PipelineId)
+        .column_as(queue::Column::Concurrency.max(), "concurrency")
+        .column_as(queue::Column::RunId.count(), "runs")
+        .column_as(Expr::expr(Func::sum(own)), "own")
+        .filter(queue::Column::Executor.is_not_null())
+        .group_by(queue::Column::PipelineId)
+        .into_model()
+        .all(tx)
+        .await
+}
+
+/// Pipelines that have as many runs at work as they may have at a time. It is a guess that saves
+/// trips: the pipeline service decides when the attempt begins.
+fn full(at_work: Vec<AtWork>) -> Vec<String> {
+    let is_full = |it: &AtWork| it.concurrency > 0 && it.runs >= i64::from(it.concurrency);
+    let full = at_work.into_iter().filter(is_full);
+    full.map(|it| it.pipeline_id).collect()
+}
+
+/// The first waiting runs whose pipelines seem to have a place.
+async fn waiting(
     tx: &DatabaseTransaction,
-    free: u64,
+    full: Vec<String>,
+    most: u64,
     now_ms: i64,
 ) -> Result<Vec<queue::Model>, DbErr> {
-    let full = full_pipelines(tx).await?;
     let may_begin = if full.is_empty() {
         Condition::all()
     } else {
@@ -93,39 +134,45 @@ async fn choose(
             .add(queue::Column::Concurrency.eq(0))
             .add(queue::Column::PipelineId.is_not_in(full))
     };
-    let first = queue::Entity::find()
+    queue::Entity::find()
         .filter(queue::Column::Executor.is_null())
         .filter(queue::Column::NotBeforeMs.lte(now_ms))
         .filter(may_begin)
         .order_by_asc(queue::Column::Priority)
         .order_by_asc(queue::Column::EnqueuedAtMs)
         .order_by_asc(queue::Column::RunCount)
-        .limit(free)
+        .limit(most)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(tx)
-        .await?;
-    let mut seen = HashSet::new();
-    let one_a_pipeline =
-        |row: &queue::Model| row.concurrency == 0 || seen.insert(row.pipeline_id.clone());
-    Ok(first.into_iter().filter(one_a_pipeline).collect())
+        .await
 }
 
-/// Pipelines that have as many runs at work as they may have at a time.
-async fn full_pipelines(tx: &DatabaseTransaction) -> Result<Vec<String>, DbErr> {
-    let at_work = queue::Entity::find()
-        .select_only()
-        .column(queue::Column::PipelineId)
-        .column_as(queue::Column::Concurrency.max(), "concurrency")
-        .column_as(queue::Column::RunId.count(), "runs")
-        .filter(queue::Column::Executor.is_not_null())
-        .group_by(queue::Column::PipelineId)
-        .into_model::<AtWork>()
-        .all(tx)
+/// The first of each pipeline that has a limit, and whether others were passed over: whether they
+/// find a place is seen when these are at work.
+fn one_a_pipeline(rows: Vec<queue::Model>) -> (Vec<queue::Model>, bool) {
+    let (found, mut seen) = (rows.len(), HashSet::new());
+    let is_first =
+        |row: &queue::Model| row.concurrency == 0 || seen.insert(row.pipeline_id.clone());
+    let rows: Vec<_> = rows.into_iter().filter(is_first).collect();
+    let passed_over = rows.len() < found;
+    (rows, passed_over)
+}
+
+async fn hand_out(
+    tx: &DatabaseTransaction,
+    holder: &Holder,
+    rows: &mut [queue::Model],
+    now_ms: i64,
+) -> Result<(), DbErr> {
+    queue::Entity::update_many()
+        .col_expr(queue::Column::Executor, Expr::value(holder.name.clone()))
+        .col_expr(queue::Column::Boot, Expr::value(holder.boot.cast_signed()))
+        .col_expr(queue::Column::AssignedAtMs, Expr::value(now_ms))
+        .filter(queue::Column::RunId.is_in(rows.iter().map(|row| &row.run_id)))
+        .exec(tx)
         .await?;
-    let is_full = |it: &AtWork| it.concurrency > 0 && it.runs >= i64::from(it.concurrency);
-    Ok(at_work
-        .into_iter()
-        .filter(is_full)
-        .map(|it| it.pipeline_id)
-        .collect())
+    for row in rows {
+        row.assigned_at_ms = Some(now_ms);
+    }
+    Ok(())
 }
