@@ -5,6 +5,11 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a holder may take to go: one that was killed while it started a process has left its
+/// files to that one, until it has become what it was started as.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Holds a directory for this process until dropped.
 #[derive(Debug)]
@@ -37,15 +42,26 @@ pub fn directory(path: &Path) -> Result<DirectoryLock, Error> {
         .write(true)
         .open(path.join("LOCK"))
         .map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(Error::Held(path.to_owned())),
-        Err(TryLockError::Error(error)) => return Err(unusable(error)),
+    let begun = Instant::now();
+    while let Err(refused) = file.try_lock() {
+        match refused {
+            TryLockError::WouldBlock if begun.elapsed() < PATIENCE => pause(),
+            TryLockError::WouldBlock => return Err(Error::Held(path.to_owned())),
+            TryLockError::Error(error) => return Err(unusable(error)),
+        }
     }
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(unusable)?;
     Ok(DirectoryLock { _file: file })
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "at a process's start, before there is anything else to do"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
 }
 
 #[cfg(test)]
@@ -65,5 +81,17 @@ mod tests {
         );
         drop(first);
         directory(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_holder_that_is_just_going_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = directory(folder.path()).unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| directory(folder.path()).map(drop));
+            pause();
+            drop(first);
+            second.join().unwrap().unwrap();
+        });
     }
 }
