@@ -1,5 +1,6 @@
 //! A crash at each named place between a transaction and what follows it.
 
+use harness::world::Server;
 use harness::{Settings, Shape, Story, World};
 
 use crate::load::Load;
@@ -55,9 +56,9 @@ async fn a_crash(shape: Shape, point: &str, service: &str, count: u32) {
         server.set("PENSTOCK_FAULT_POINT", None);
         world.start_again(server).await;
     };
-    tokio::join!(load.start(&world, 1, 6), crash, stop);
-    let runs = load.has_ended(&world, 6).await;
-    assert_eq!(runs.len(), 6, "each key started one run");
+    let (started, (), ()) = tokio::join!(until_the_crash(&world, &load, server), crash, stop);
+    let runs = load.has_ended(&world, started).await;
+    assert_eq!(runs.len(), started, "each key started one run");
     let odd = runs
         .iter()
         .filter(|run| run["state"] != "succeeded")
@@ -67,6 +68,22 @@ async fn a_crash(shape: Shape, point: &str, service: &str, count: u32) {
         "{runs:#?}"
     );
     world.finish().await;
+}
+
+/// Starts runs until the place was passed so often, and answers how many: those that come at the
+/// same time may pass it together.
+async fn until_the_crash(world: &World, load: &Load, server: &Server) -> usize {
+    const GROUP: u32 = 6;
+    let first = server.pid();
+    let mut started = 0;
+    loop {
+        load.start(world, started + 1, started + GROUP).await;
+        started += GROUP;
+        load.has_ended(world, started as usize).await;
+        if server.pid() != first {
+            return started as usize;
+        }
+    }
 }
 
 /// Asks for the first run's stop until it is accepted.
