@@ -21,7 +21,9 @@ pub(crate) struct Http {
 impl Http {
     pub(crate) fn of(world: &World) -> Self {
         Self {
-            client: runtime::tls::client().build().expect("a client can be made"),
+            client: runtime::tls::client()
+                .build()
+                .expect("a client can be made"),
             url: world.url(),
         }
     }
