@@ -17,7 +17,7 @@ use crate::auth::Who;
 use crate::problem::Problem;
 
 /// The longest idempotency key, in bytes.
-const MAX_KEY_BYTES: usize = 256;
+const MAX_KEY_BYTES: usize = 255;
 /// The pause before the second try; each further one is twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

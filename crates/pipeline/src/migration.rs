@@ -103,7 +103,7 @@ const TABLES: &[&str] = &[
         PRIMARY KEY (run_id, attempt))",
     "CREATE INDEX attempt_live ON attempt (run_id) WHERE ended_at_ms IS NULL",
     "CREATE TABLE origin (
-        origin VARCHAR(512) NOT NULL PRIMARY KEY,
+        origin VARCHAR(1024) NOT NULL PRIMARY KEY,
         run_id VARCHAR(24) NOT NULL,
         fingerprint VARCHAR(64) NOT NULL,
         expires_at_ms BIGINT)",

@@ -34,6 +34,9 @@ impl Reference {
             let message = "a pipeline is named by its id, number or name of up to 1024 characters";
             return Err(Error::Invalid(message.into()));
         }
+        if text.contains('\0') {
+            return Err(Error::Invalid("no pipeline's name holds U+0000".into()));
+        }
         let mut meanings = Vec::new();
         if let Some(name) = text.strip_prefix("name:") {
             meanings.push(Meaning::Name(name.to_owned()));
@@ -77,6 +80,7 @@ mod tests {
         assert_eq!(meanings("hello"), [name("hello")]);
         assert_eq!(meanings("name:17"), [name("17")]);
         assert!(Reference::of("").is_err());
+        assert!(Reference::of("a\0b").is_err());
         assert!(Reference::of(&"x".repeat(1025)).is_err());
     }
 }

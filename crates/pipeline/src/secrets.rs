@@ -5,8 +5,7 @@ use std::collections::HashMap;
 
 use contracts::registry::RevealSecretsRequest;
 use contracts::registry::registry_client::RegistryClient;
-use runtime::Route;
-use tonic::Code;
+use runtime::{Kind, Route};
 
 use crate::Error;
 
@@ -14,8 +13,8 @@ use crate::Error;
 pub(crate) enum Revealed {
     /// Values by the names of the step's environment.
     Values(HashMap<String, Vec<u8>>),
-    /// It has no such secret; in words.
-    Missing(String),
+    /// They can't be had, and asking again would not help; in words.
+    Refused(String),
 }
 
 /// Whose secrets are asked for.
@@ -53,9 +52,17 @@ pub(crate) async fn reveal(registry: &Route, need: Need<'_>) -> Result<Revealed,
                 need.secrets.iter().filter_map(by_environment).collect(),
             ))
         }
-        Err(status) if status.code() == Code::NotFound => {
-            Ok(Revealed::Missing(status.message().to_owned()))
-        }
-        Err(status) => Err(Error::Registry(status.message().to_owned())),
+        Err(status) => match Kind::of_code(status.code()) {
+            Kind::NotFound | Kind::Invalid | Kind::Conflict => {
+                Ok(Revealed::Refused(status.message().to_owned()))
+            }
+            Kind::Unauthenticated
+            | Kind::Denied
+            | Kind::Exists
+            | Kind::Busy
+            | Kind::Unavailable
+            | Kind::Late
+            | Kind::Internal => Err(Error::Registry(status.message().to_owned())),
+        },
     }
 }

@@ -36,8 +36,8 @@ impl Attempts {
         }
     }
 
-    /// Grants with the secrets they need. A step whose secret is missing fails here, which may
-    /// grant others.
+    /// Grants with the secrets they need. A step that can't have its secrets fails here, which
+    /// may grant others.
     async fn grants(&self, answer: &mut Answer) -> Result<Vec<Grant>, Error> {
         let mut grants = Vec::new();
         while let Some(position) = answer.granted.pop() {
@@ -55,7 +55,7 @@ impl Attempts {
                     r#try: answer.run.steps[position].progress.tries,
                     secrets,
                 }),
-                Revealed::Missing(message) => self.refuse_step(answer, position, message).await?,
+                Revealed::Refused(message) => self.refuse_step(answer, position, message).await?,
             }
         }
         grants.reverse();

@@ -294,7 +294,13 @@ fn origin(key: String, fingerprint: String, given: bool) -> Result<Origin, Error
     })
 }
 
+/// A text that every store can keep.
 fn bounded(what: &str, text: String, most: usize) -> Result<String, Error> {
+    if text.contains('\0') {
+        return Err(Error::Invalid(format!(
+            "the {what} holds U+0000: leave it out"
+        )));
+    }
     if text.chars().count() > most {
         return Err(Error::Invalid(format!(
             "the {what} is longer than {most} characters"

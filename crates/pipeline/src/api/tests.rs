@@ -9,14 +9,19 @@ use contracts::pipeline::pipelines_client::PipelinesClient;
 use contracts::pipeline::{
     BeginAttemptRequest, BeginAttemptResponse, Caller, DefineRequest, EndAttemptRequest,
     GetRunRequest, ListPipelinesRequest, Outcome, Pipeline, PipelineRef, ReportRequest,
-    ReportResponse, Run, StartRunRequest, StepReport, StopRunsRequest,
+    ReportResponse, Run, StartRunRequest, StartRunResponse, StepReport, StopRunsRequest,
 };
+use contracts::registry::registry_server::RegistryServer;
 use outbox::Bus;
 use runtime::{Database, Readiness, Route, Tasks, route};
 use tonic::Code;
 use tonic::service::Routes;
 
 mod company;
+mod refusals;
+mod registry;
+
+use registry::NoSuchName;
 
 struct Service {
     pipelines: PipelinesClient<Route>,
@@ -43,7 +48,7 @@ async fn service() -> Service {
         ..Default::default()
     };
     let bus = Bus::open(&config, &ready, &tasks).await.unwrap();
-    let registry = route::local(Routes::default(), route::LIMIT);
+    let registry = route::local(Routes::new(RegistryServer::new(NoSuchName)), route::LIMIT);
     let routes = crate::start(crate::Config::default(), database, &bus, registry, &tasks);
     let route = route::local(routes, route::LIMIT);
     Service {
@@ -78,6 +83,14 @@ impl Service {
     }
 
     async fn start(&mut self, pipeline: &Pipeline, key: &str) -> Result<Run, tonic::Status> {
+        Ok(self.ask_to_start(pipeline, key).await?.run.unwrap())
+    }
+
+    async fn ask_to_start(
+        &mut self,
+        pipeline: &Pipeline,
+        key: &str,
+    ) -> Result<StartRunResponse, tonic::Status> {
         let request = StartRunRequest {
             caller: Some(caller()),
             pipeline: Some(PipelineRef {
@@ -89,7 +102,7 @@ impl Service {
             ..Default::default()
         };
         let answer = self.pipelines.clone().start_run(request).await?;
-        Ok(answer.into_inner().run.unwrap())
+        Ok(answer.into_inner())
     }
 
     async fn begin(&mut self, run: &Run, attempt: u32, executor: &str) -> BeginAttemptResponse {

@@ -160,6 +160,7 @@ async fn lock_pipeline(
     row: &pipeline::Model,
 ) -> Result<pipeline::Model, Error> {
     let locked = pipeline::Entity::find_by_id(row.number)
+        .filter(pipeline::Column::DeletedAtMs.is_null())
         .lock_exclusive()
         .one(tx)
         .await?;

@@ -80,12 +80,7 @@ impl Store {
         tx.commit().await?;
         runtime::fault_point::pass("run.accepted");
         self.relay.ring();
-        let is_limited = pipeline.concurrency > 0;
-        let position = if is_limited {
-            self.position(&row).await?
-        } else {
-            0
-        };
+        let position = self.place_in_line(&row, &pipeline).await?;
         Ok(Started {
             row,
             pipeline,
@@ -110,13 +105,25 @@ impl Store {
             .await?;
         let row = row.ok_or_else(gone)?;
         let pipeline = self.pipeline(&start.account, &row.pipeline_id).await?;
-        let position = self.position(&row).await?;
+        let position = self.place_in_line(&row, &pipeline).await?;
         Ok(Started {
             row,
             pipeline,
             repeated: true,
             position,
         })
+    }
+
+    /// Runs that this one waits for; without a limit it waits for none.
+    async fn place_in_line(
+        &self,
+        row: &run::Model,
+        pipeline: &pipeline::Model,
+    ) -> Result<u64, Error> {
+        if pipeline.concurrency == 0 || row.ended_at_ms.is_some() {
+            return Ok(0);
+        }
+        self.position(row).await
     }
 
     async fn checked_parameters(

@@ -90,6 +90,9 @@ impl Store {
         let mut locked = self.lock(&tx, id).await?;
         let never_began = locked.run.started_at_ms.is_none();
         if stop.keep_queue && never_began {
+            if stop.run_count.is_some() {
+                done.rows.push(locked.row);
+            }
             return Ok(());
         }
         let was_final = locked.run.state.is_final();
@@ -132,15 +135,21 @@ impl Store {
         if !force && !open.iter().all(|(_, state)| allows(state)) {
             return Err(Error::Unfinished(pipeline.name.clone()));
         }
-        let stop = StopAll {
-            run_count: None,
-            mode: StopMode::Graceful,
-            reason: "the pipeline was reset".into(),
-            actor: actor.clone(),
-            cause: EndCause::Reset,
-            keep_queue: false,
+        // Without force none but those that were looked at: one may have been accepted meanwhile.
+        let runs: Vec<Option<i64>> = if force {
+            vec![None]
+        } else {
+            open.iter().map(|(run_count, _)| Some(*run_count)).collect()
         };
-        if !open.is_empty() {
+        for run_count in runs {
+            let stop = StopAll {
+                run_count,
+                mode: StopMode::Graceful,
+                reason: "the pipeline was reset".into(),
+                actor: actor.clone(),
+                cause: EndCause::Reset,
+                keep_queue: false,
+            };
             self.stop_runs(pipeline, &stop).await?;
         }
         self.forget_position(pipeline, actor).await
