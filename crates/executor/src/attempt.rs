@@ -68,7 +68,7 @@ async fn fated(orders: &mut watch::Receiver<Orders>) -> Parting {
         .map(|orders| orders.fate)
     {
         Ok(Fate::HandedBack) => Parting::HandedBack,
-        Ok(Fate::Own | Fate::Forgotten) | Err(_) => Parting::Forgotten,
+        Ok(Fate::Own | Fate::Forgotten) | Err(_) => Parting::Unbegun,
     }
 }
 
@@ -84,7 +84,7 @@ struct Attempt {
     outputs: Arc<HashMap<String, String>>,
     /// What the next report says.
     ended: Vec<StepReport>,
-    report: Option<BoxFuture<'static, ReportResponse>>,
+    report: Option<BoxFuture<'static, Option<ReportResponse>>>,
     wake_at: Option<Instant>,
 }
 
@@ -166,8 +166,14 @@ impl Attempt {
         })
     }
 
-    fn answered(&mut self, answer: ReportResponse) -> Heard {
+    fn answered(&mut self, answer: Option<ReportResponse>) -> Heard {
         self.report = None;
+        let Some(answer) = answer else {
+            return Heard::Answer(Answer {
+                end: Some(End::Lost),
+                ..Answer::default()
+            });
+        };
         self.wake(answer.wake_after_ms);
         let (stop, end) = (convert::stop(answer.stop), convert::end(&answer));
         let granted = self.tries.grant(answer.grants, Instant::now());
@@ -258,6 +264,7 @@ impl Attempt {
             }
             End::Refused => Parting::Over,
             End::HandedBack => Parting::HandedBack,
+            End::Lost => Parting::Lost,
             End::Forgotten => Parting::Forgotten,
         }
     }
@@ -274,7 +281,9 @@ impl Attempt {
     }
 }
 
-async fn answered(report: &mut Option<BoxFuture<'static, ReportResponse>>) -> ReportResponse {
+async fn answered(
+    report: &mut Option<BoxFuture<'static, Option<ReportResponse>>>,
+) -> Option<ReportResponse> {
     match report {
         Some(report) => report.await,
         None => std::future::pending().await,

@@ -4,7 +4,8 @@
 //! Orders are levels and not events: an attempt looks at what holds for it, so nothing is lost
 //! while it is busy.
 //!
-//! **Invariant:** there are never more attempts than slots (I11), and an attempt is here once.
+//! **Invariant:** there are never more attempts than slots (I11), and an attempt is here once: one
+//! that was left is not taken again, for its entries would have the numbers of the first ones (I9).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,6 +15,9 @@ use contracts::scheduler::{Attempt, Ended, FromExecutor, HandBack, from_executor
 use tokio::sync::{Notify, watch};
 
 use crate::attempt::state::{Fate, Stop};
+
+/// Attempts that were left and are known, at most.
+const LEFT_KNOWN: usize = 4096;
 
 /// An attempt of a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +40,8 @@ pub(crate) enum Taken {
     New(watch::Receiver<Orders>),
     /// It is here already.
     Held,
+    /// It was here: what began can't begin a second time, and this is to be said (again).
+    Left(Parting),
     /// There is no slot for it.
     Full,
 }
@@ -49,8 +55,12 @@ pub(crate) enum Parting {
     Busy,
     /// It is given back, and its processes are gone.
     HandedBack,
+    /// It can't go on here, and what became of it can't be told.
+    Lost,
     /// It is another's by now: nothing is said.
     Forgotten,
+    /// The same, of one in which nothing had begun.
+    Unbegun,
 }
 
 /// The attempts of an executor.
@@ -64,7 +74,25 @@ pub(crate) struct Shift {
 #[derive(Debug, Default)]
 struct Held {
     working: BTreeMap<Key, watch::Sender<Orders>>,
+    /// Attempts that began and that we left, should they be assigned again: the scheduler may not
+    /// have heard of it, and knows nothing of a lease that lapsed while it was away.
+    left: BTreeMap<Key, Parting>,
     unsaid: Vec<FromExecutor>,
+}
+
+impl Held {
+    fn remember(&mut self, key: &Key, parting: Parting) {
+        let again = match parting {
+            Parting::HandedBack => Parting::HandedBack,
+            Parting::Lost | Parting::Forgotten => Parting::Lost,
+            Parting::Over | Parting::Busy | Parting::Unbegun => return,
+        };
+        self.left.insert(key.clone(), again);
+        if self.left.len() > LEFT_KNOWN {
+            // Ids ascend with time: this is the oldest.
+            self.left.pop_first();
+        }
+    }
 }
 
 impl Shift {
@@ -80,6 +108,9 @@ impl Shift {
     /// Takes an assignment, once.
     pub(crate) fn take(&self, key: Key) -> Taken {
         let mut held = self.lock();
+        if let Some(parting) = held.left.get(&key) {
+            return Taken::Left(*parting);
+        }
         let busy = held.working.len();
         let taken = match held.working.entry(key) {
             Entry::Occupied(_) => return Taken::Held,
@@ -118,6 +149,7 @@ impl Shift {
     pub(crate) fn part(&self, key: &Key, parting: Parting) {
         let mut held = self.lock();
         held.working.remove(key);
+        held.remember(key, parting);
         count(&held);
         self.say_of(held, key, parting);
     }
@@ -141,8 +173,15 @@ impl Shift {
                 attempt,
                 busy: true,
             })),
-            Parting::HandedBack => Some(Said::HandBack(HandBack { attempt })),
-            Parting::Forgotten => None,
+            Parting::HandedBack => Some(Said::HandBack(HandBack {
+                attempt,
+                lost: false,
+            })),
+            Parting::Lost => Some(Said::HandBack(HandBack {
+                attempt,
+                lost: true,
+            })),
+            Parting::Forgotten | Parting::Unbegun => None,
         };
         held.unsaid
             .extend(said.map(|said| FromExecutor { said: Some(said) }));
@@ -243,6 +282,26 @@ mod tests {
         shift.part(&key("a"), Parting::Over);
         assert!(matches!(shift.take(key("c")), Taken::New(_)));
         assert_eq!(shift.holding().len(), 2);
+    }
+
+    #[test]
+    fn an_attempt_that_began_and_was_left_is_not_taken_again() {
+        for (parting, again) in [
+            (Parting::Forgotten, Some(Parting::Lost)),
+            (Parting::Lost, Some(Parting::Lost)),
+            (Parting::HandedBack, Some(Parting::HandedBack)),
+            (Parting::Unbegun, None),
+            (Parting::Busy, None),
+        ] {
+            let shift = Shift::new(1);
+            assert!(matches!(shift.take(key("a")), Taken::New(_)));
+            shift.part(&key("a"), parting);
+            let taken = match shift.take(key("a")) {
+                Taken::Left(again) => Some(again),
+                Taken::New(_) | Taken::Held | Taken::Full => None,
+            };
+            assert_eq!(taken, again, "{parting:?}");
+        }
     }
 
     #[test]

@@ -175,6 +175,7 @@ impl Work {
         let orders = match self.kit.shift.take(key.clone()) {
             Taken::New(orders) => orders,
             Taken::Held => return,
+            Taken::Left(parting) => return self.kit.shift.decline(&key, parting),
             Taken::Full => return self.kit.shift.decline(&key, Parting::Busy),
         };
         let traceparent = Some(traceparent).filter(|it| !it.is_empty());

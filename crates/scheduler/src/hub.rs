@@ -26,6 +26,8 @@ struct Stream {
     boot: u64,
     number: u64,
     sender: Sender,
+    /// It takes no more work.
+    is_draining: bool,
 }
 
 impl Hub {
@@ -37,6 +39,7 @@ impl Hub {
             boot: holder.boot,
             number,
             sender,
+            is_draining: false,
         };
         streams.insert(holder.name.clone(), stream);
         number
@@ -60,14 +63,22 @@ impl Hub {
             .is_some_and(|it| it.number == number)
     }
 
-    /// Who is here.
+    /// An executor takes no more work, as long as its stream lasts.
+    pub(crate) fn drains(&self, holder: &Holder) {
+        if let Some(stream) = self.lock().get_mut(&holder.name) {
+            stream.is_draining |= stream.boot == holder.boot;
+        }
+    }
+
+    /// Who is here and takes work.
     pub(crate) fn holders(&self) -> Vec<Holder> {
         let streams = self.lock();
         let holder = |(name, stream): (&String, &Stream)| Holder {
             name: name.clone(),
             boot: stream.boot,
         };
-        streams.iter().map(holder).collect()
+        let working = streams.iter().filter(|(_, stream)| !stream.is_draining);
+        working.map(holder).collect()
     }
 
     /// Says something to an executor if it is here. A stream that can't take it is cut.

@@ -2,7 +2,7 @@
 //!
 //! - leases that lapsed: their attempts are ended as lost;
 //! - runs that `pipeline` has queued and the queue lacks, and the reverse;
-//! - attempts that `pipeline` thinks live and whose executor has no lease.
+//! - attempts that `pipeline` thinks live and whose executor has no lease, or that nobody holds.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub(crate) fn start(desk: &Desk, tasks: &Tasks) {
             Ok::<_, Error>(Progress::Idle)
         }
     });
-    let this = desk.clone();
+    let (this, began) = (desk.clone(), Instant::now());
     tasks.answer(
         "reconcile the queue",
         &Bell::new(),
@@ -51,7 +51,7 @@ pub(crate) fn start(desk: &Desk, tasks: &Tasks) {
             async move {
                 desk.find_missing().await?;
                 desk.drop_ended().await?;
-                desk.end_orphans().await?;
+                desk.end_orphans(began.elapsed()).await?;
                 Ok::<_, Error>(Progress::Idle)
             }
         },
@@ -95,7 +95,10 @@ impl Desk {
                 "the lease of an executor lapsed"
             );
             for row in self.store.assigned(&executor.name).await? {
-                self.end(&row, AttemptEnd::Lost).await?;
+                // What a later boot was given meanwhile has its own lease.
+                if row.boot <= Some(executor.boot) {
+                    self.end(&row, AttemptEnd::Lost).await?;
+                }
             }
             self.store.forget_executor(&executor).await?;
         }
@@ -157,8 +160,9 @@ impl Desk {
         Ok(())
     }
 
-    /// Attempts that live for `pipeline` and belong to nobody who holds a lease are lost.
-    async fn end_orphans(&self) -> Result<(), Error> {
+    /// Attempts that live for `pipeline` and belong to nobody who holds a lease are lost. So are
+    /// those that the queue doesn't know, once executors had `time` to say that they hold them.
+    async fn end_orphans(&self, time: Duration) -> Result<(), Error> {
         let leases: HashMap<String, u64> = self
             .store
             .executors()
@@ -178,8 +182,11 @@ impl Desk {
                 return Ok(());
             };
             after = last.run_id.clone();
+            let run_ids = attempts.iter().map(|it| it.run_id.clone());
+            let known = self.store.known(run_ids.collect()).await?;
             for attempt in attempts {
-                let is_held = leases.get(&attempt.executor) == Some(&attempt.boot);
+                let is_held = leases.get(&attempt.executor) == Some(&attempt.boot)
+                    && (known.contains(&attempt.run_id) || time < 2 * self.config.lease.0);
                 if !is_held && attempt.age_ms > 2 * lease_ms {
                     self.end_orphan(attempt).await?;
                 }

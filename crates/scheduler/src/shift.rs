@@ -133,7 +133,13 @@ impl Shift {
                 }
                 Said::HandBack(back) => {
                     self.through(&mut through).await?;
-                    self.handed_back(back.attempt.unwrap_or_default()).await?;
+                    let how = if back.lost {
+                        AttemptEnd::Lost
+                    } else {
+                        AttemptEnd::HandedBack
+                    };
+                    self.given_back(back.attempt.unwrap_or_default(), how)
+                        .await?;
                 }
             }
         }
@@ -155,6 +161,9 @@ impl Shift {
 
     async fn renew(&self, renew: Renew) -> Result<(), Error> {
         let desk = &self.desk;
+        if renew.draining {
+            desk.hub.drains(&self.holder);
+        }
         desk.store
             .lease(&self.holder, self.slots, desk.config.lease.0)
             .await?;
@@ -236,14 +245,14 @@ impl Shift {
         }
     }
 
-    async fn handed_back(&self, attempt: Attempt) -> Result<(), Error> {
+    async fn given_back(&self, attempt: Attempt, how: AttemptEnd) -> Result<(), Error> {
         let row = self.desk.store.row(&attempt.run_id).await?;
         let is_own = |row: &queue::Model| {
             row.executor.as_ref() == Some(&self.holder.name)
                 && row.attempt.cast_unsigned() == attempt.attempt
         };
         match row.filter(is_own) {
-            Some(row) => self.desk.end(&row, AttemptEnd::HandedBack).await,
+            Some(row) => self.desk.end(&row, how).await,
             None => Ok(()),
         }
     }

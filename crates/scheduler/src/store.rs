@@ -3,6 +3,8 @@
 //! **Invariant (I11):** runs of an executor are the rows that name it, never more than its slots.
 //! They are counted under the executor's row lock.
 
+use std::collections::HashSet;
+
 use runtime::Database;
 use runtime::clock;
 use runtime::database::store_now_ms;
@@ -229,6 +231,18 @@ impl Store {
             .order_by_asc(queue::Column::RunId)
             .limit(limit);
         Ok(rows.all(self.database.reader()).await?)
+    }
+
+    /// Those of the runs that wait in the queue or are with an executor.
+    pub(crate) async fn known(&self, run_ids: Vec<String>) -> Result<HashSet<String>, Error> {
+        let known = queue::Entity::find()
+            .select_only()
+            .column(queue::Column::RunId)
+            .filter(queue::Column::RunId.is_in(run_ids))
+            .into_tuple()
+            .all(self.database.reader())
+            .await?;
+        Ok(known.into_iter().collect())
     }
 
     /// What an executor has, at any of its boots.

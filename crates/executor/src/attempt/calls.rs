@@ -42,18 +42,14 @@ pub(super) async fn begin(kit: &Kit, key: &Key) -> BeginAttemptResponse {
     })
 }
 
-/// Reports what became of steps.
-pub(super) async fn report(kit: Arc<Kit>, request: ReportRequest) -> ReportResponse {
+/// Reports what became of steps. Nothing comes of it if that can never be reported.
+pub(super) async fn report(kit: Arc<Kit>, request: ReportRequest) -> Option<ReportResponse> {
     let answer = until_answered(&kit, || {
         let mut pipeline = kit.pipeline.clone();
         let request = request.clone();
         async move { pipeline.report(request).await }
     });
-    // What can't be reported now never can: who looks after live attempts will end this one.
-    answer.await.unwrap_or_else(|| ReportResponse {
-        refused: true,
-        ..ReportResponse::default()
-    })
+    answer.await
 }
 
 /// Makes a call while the lease lives, until it is answered; nothing if it is at fault itself.

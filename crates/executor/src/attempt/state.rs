@@ -77,6 +77,8 @@ pub(crate) enum End {
     Refused,
     /// It is given back.
     HandedBack,
+    /// What became of it can't be told.
+    Lost,
     /// It is not ours any more.
     Forgotten,
 }
@@ -281,7 +283,7 @@ impl State {
 /// How a try that started under one stop is to be told to end, given what holds now.
 fn wanted(end: Option<End>, stop: Stop, under: Stop) -> Told {
     match (end, stop) {
-        (Some(End::Over { .. } | End::Refused | End::Forgotten), _) => Told::Kill,
+        (Some(End::Over { .. } | End::Refused | End::Lost | End::Forgotten), _) => Told::Kill,
         (_, Stop::Kill) if under < Stop::Kill => Told::Kill,
         (Some(End::HandedBack), _) => Told::Term,
         (None, Stop::Cancel) if under < Stop::Cancel => Told::Term,

@@ -10,6 +10,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials_of![
         a_lease_is_renewed_with_what_is_held,
         a_lease_that_lapses_ends_what_runs_and_forgets_it,
+        an_attempt_that_was_cut_is_not_begun_again,
+        a_report_that_is_declined_loses_the_attempt,
         a_step_that_fails_under_a_short_lease_has_failed,
         a_new_stream_goes_on_with_what_is_held,
         an_outage_shorter_than_the_lease_cuts_nothing,
@@ -76,6 +78,47 @@ async fn a_lease_that_lapses_ends_what_runs_and_forgets_it() {
     world.plan("  - {id: a, run: 'true'}");
     world.assign(2).await;
     world.ended().await;
+}
+
+fn given_back(world: &World) -> usize {
+    let heard = &world.desk().heard;
+    let back = heard.iter().filter(|it| matches!(it, Said::HandBack(_)));
+    back.count()
+}
+
+/// The scheduler was away, and doesn't know that the lease lapsed.
+async fn an_attempt_that_was_cut_is_not_begun_again() {
+    let mut world = World::new().await;
+    world.desk().lease_ms = 500;
+    world.plan(SLOW);
+    world.start(world.config()).await;
+    world.assign(1).await;
+    let pid = world.made("pid").await;
+    world.desk().answers_renewals = false;
+    eventually("it is gone", || !lives(&pid)).await;
+    eventually("it is forgotten", || {
+        renewals(&world)
+            .last()
+            .is_some_and(|renew| renew.holding.is_empty())
+    })
+    .await;
+    world.desk().answers_renewals = true;
+    let again = world.desk().streams + 1;
+    world.hang_up();
+    eventually("another stream", || world.desk().streams >= again).await;
+    let before = given_back(&world);
+    world.assign(1).await;
+    eventually("it is given back", || given_back(&world) > before).await;
+    assert_eq!(world.script().begun, 1);
+    world.assign(2).await;
+    eventually("the next one begins", || world.script().begun == 2).await;
+}
+
+async fn a_report_that_is_declined_loses_the_attempt() {
+    let world = World::with("  - {id: a, run: 'true'}").await;
+    world.script().declines = true;
+    world.assign(1).await;
+    world.lost().await;
 }
 
 async fn a_step_that_fails_under_a_short_lease_has_failed() {

@@ -54,6 +54,9 @@ impl Attempts for World {
         if script.outage {
             return Err(Status::unavailable("away"));
         }
+        if script.declines {
+            return Err(Status::invalid_argument("no such report"));
+        }
         let request = request.into_inner();
         let mut grants = Vec::new();
         for step in &request.steps {

@@ -27,6 +27,10 @@ pub(crate) const RUN: &str = "0123456789abcdef01234567";
 
 /// What the tests' pipeline service answers, and what it was asked.
 #[derive(Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a way to answer of its own"
+)]
 pub(crate) struct Script {
     pub(crate) plan: String,
     pub(crate) parameters: HashMap<String, String>,
@@ -40,6 +44,8 @@ pub(crate) struct Script {
     pub(crate) stop: StopMode,
     pub(crate) wake_after_ms: u32,
     pub(crate) refuses: bool,
+    /// Reports are at fault themselves.
+    pub(crate) declines: bool,
     pub(crate) outage: bool,
     /// The report of so many steps kills this process.
     pub(crate) killed_by: Option<usize>,
@@ -246,6 +252,16 @@ impl World {
                 .any(|said| matches!(said, from_executor::Said::HandBack(_)))
         };
         eventually("the attempt is handed back", said).await;
+    }
+
+    /// Waits until the executor has said that an attempt is lost.
+    pub(crate) async fn lost(&self) {
+        let said = || {
+            let desk = self.desk();
+            let lost = |said: &_| matches!(said, from_executor::Said::HandBack(back) if back.lost);
+            desk.heard.iter().any(lost)
+        };
+        eventually("the attempt is lost", said).await;
     }
 
     /// Waits until a step's process has written a line to a file of the workspace, and answers what

@@ -57,6 +57,16 @@ impl Executor {
         self.says(Said::Renew(renew)).await;
     }
 
+    /// Says that it takes no more work.
+    pub(crate) async fn drains(&self) {
+        let renew = Renew {
+            sent_at_ns: 6,
+            holding: Vec::new(),
+            draining: true,
+        };
+        self.says(Said::Renew(renew)).await;
+    }
+
     /// Is through with an attempt.
     pub(crate) async fn ends(&self, run_id: &str, attempt: u32, busy: bool) {
         let attempt = Some(attempt_of(run_id, attempt));
@@ -66,7 +76,11 @@ impl Executor {
     /// Gives a live attempt back.
     pub(crate) async fn hands_back(&self, run_id: &str, attempt: u32) {
         let attempt = Some(attempt_of(run_id, attempt));
-        self.says(Said::HandBack(HandBack { attempt })).await;
+        self.says(Said::HandBack(HandBack {
+            attempt,
+            lost: false,
+        }))
+        .await;
     }
 
     /// What it is told next; nothing once its stream has ended.
@@ -95,6 +109,7 @@ impl Executor {
         let (mut answers, mut told) = (0, Vec::new());
         while answers < 2 {
             match self.told().await.expect("its stream has ended") {
+                Says::Renewed(renewed) if renewed.sent_at_ns == 6 => {}
                 Says::Renewed(renewed) => {
                     assert_eq!(renewed.sent_at_ns, 7);
                     answers += 1;

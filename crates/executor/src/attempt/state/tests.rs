@@ -194,6 +194,7 @@ fn a_stop_between_steps_is_reported_at_once() {
 fn what_is_refused_or_fenced_is_killed_and_not_reported() {
     for (heard, end) in [
         (ended(End::Refused), End::Refused),
+        (ended(End::Lost), End::Lost),
         (fated(Fate::Forgotten), End::Forgotten),
     ] {
         holds(vec![

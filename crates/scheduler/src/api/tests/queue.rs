@@ -160,6 +160,25 @@ async fn note_all(
 }
 
 #[tokio::test]
+async fn an_executor_that_says_it_drains_gets_nothing_more() {
+    for world in World::each(LONG).await {
+        let mut leaving = Executor::hello(&world.scheduler, "leaving", 1, 2)
+            .await
+            .unwrap();
+        leaving.drains().await;
+        assert_eq!(leaving.renewed(&[]).await, []);
+        world.request(run(1)).await;
+        let mut other = Executor::hello(&world.scheduler, "other", 1, 1)
+            .await
+            .unwrap();
+        world.request(run(2)).await;
+        assert_eq!(other.assigned().await.run_id, id(1));
+        assert_eq!(leaving.renewed(&[]).await, []);
+        assert_eq!(world.explain(&id(2)).await.queue_place, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_drained_executor_gets_nothing_until_it_may_work_again() {
     for world in World::each(LONG).await {
         let mut executor = Executor::hello(&world.scheduler, "one", 1, 8)

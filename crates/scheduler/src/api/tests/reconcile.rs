@@ -107,6 +107,39 @@ async fn an_attempt_of_an_executor_without_a_lease_is_ended() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_nobody_holds_is_ended_although_its_executor_has_a_lease() {
+    for world in World::each(Duration::from_millis(500)).await {
+        let mut executor = Executor::hello(&world.scheduler, "here", 2, 8)
+            .await
+            .unwrap();
+        let live = |number: u32| LiveAttempt {
+            run_id: id(number),
+            attempt: 1,
+            executor: "here".into(),
+            boot: 2,
+            age_ms: 60_000,
+        };
+        executor.renewed(&[(id(2), 1)]).await;
+        world.pipeline.is_over(&id(1));
+        world.pipeline.has_live(vec![live(1), live(2)]);
+        let renewing = async {
+            loop {
+                executor.renewed(&[(id(2), 1)]).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            () = renewing => {}
+            () = world.until("it is ended", async || !world.pipeline.ends().is_empty()) => {}
+        }
+        world.pipeline.has_live(Vec::new());
+        let ends = world.pipeline.ends();
+        let orphan = |it: &(String, u32, AttemptEnd)| it.0 == id(1) && it.2 == AttemptEnd::Lost;
+        assert!(ends.iter().all(orphan), "{ends:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_attempt_that_an_executor_holds_and_nobody_knows_takes_its_slot() {
     for world in World::each(LONG).await {
         let mut executor = Executor::hello(&world.scheduler, "one", 1, 2)
