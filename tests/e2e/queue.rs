@@ -23,6 +23,7 @@ pub(crate) fn stories() -> Vec<Story> {
         a_forced_reset_stops_the_run,
         a_pipeline_with_unfinished_runs_is_not_deleted,
         a_deleted_pipeline_is_gone_and_its_name_is_free,
+        a_name_that_many_apply_at_once_is_one_pipeline,
         runs_are_listed_newest_first_page_by_page,
         pipelines_are_listed_page_by_page,
         a_waiting_run_says_why,
@@ -288,6 +289,18 @@ async fn a_deleted_pipeline_is_gone_and_its_name_is_free(world: &World) {
         404
     );
     assert_ne!(api.define(&yaml).await, pipeline);
+}
+
+async fn a_name_that_many_apply_at_once_is_one_pipeline(world: &World) {
+    let api = world.api();
+    let name = world.name("twin");
+    let body = json!({"name": name, "steps": [{"id": "a", "run": "true"}]});
+    let applied = (0..8).map(|_| api.post("/api/v2/pipelines?upsert=true", &body));
+    let statuses = join_all(applied).await.into_iter().map(|it| it.status);
+    let made = statuses.filter(|status| *status == 201).count();
+    assert_eq!(made, 1);
+    let found = api.get(&format!("/api/v2/pipelines/{name}")).await;
+    assert_eq!(found.status, 200, "{}", found.text);
 }
 
 async fn runs_are_listed_newest_first_page_by_page(world: &World) {

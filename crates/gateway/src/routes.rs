@@ -130,6 +130,7 @@ async fn guarded(
         return Ok(next.run(request).await);
     }
     let token = bearer(request.headers())?;
+    check_text(&request)?;
     let target = Target::of(&request);
     let identity = match gateway.tokens.identify(token).await {
         Ok(identity) => identity,
@@ -151,6 +152,16 @@ async fn guarded(
     };
     gateway.access.note(target, Some(&identity), scope, &answer);
     Ok(answer)
+}
+
+/// Refuses what no store can look for.
+fn check_text(request: &Request) -> Result<(), Problem> {
+    let asked = request.uri().path_and_query();
+    if asked.is_some_and(|it| it.as_str().contains("%00")) {
+        let detail = "the path or its query holds U+0000 (%00), and nothing is called that";
+        return Err(Problem::invalid(detail));
+    }
+    Ok(())
 }
 
 impl Access {
@@ -308,6 +319,21 @@ mod tests {
                 let is_denied = status(row, Some(scope)).await == StatusCode::FORBIDDEN;
                 assert_eq!(is_denied, !opens, "{scope}: {} {}", row.method, row.path);
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_store_can_look_for_is_refused() {
+        for path in [
+            "/api/v2/secrets?cursor=%00",
+            "/api/v2/pipelines/x/runs/1/logs?step=a%00b",
+            "/api/v2/pipelines/%00",
+        ] {
+            let request = Request::builder().uri(path);
+            let request = request.header("authorization", "Bearer api");
+            let request = request.body(Body::empty()).unwrap();
+            let answer = gateway().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
         }
     }
 

@@ -20,8 +20,21 @@ impl Config {
     }
 }
 
-/// The URL with what is between `user:` and `@host` hidden.
+/// The URL with what is between `user:` and `@host` hidden, and a `password` in its query.
 fn without_password(url: &str) -> String {
+    let shown = without_user_s_password(url);
+    let Some((url, query)) = shown.split_once('?') else {
+        return shown;
+    };
+    let parameters = query.split('&').map(|it| match it.split_once('=') {
+        Some((name, _)) if name.contains("password") => format!("{name}={HIDDEN}"),
+        _ => it.to_owned(),
+    });
+    let parameters: Vec<String> = parameters.collect();
+    format!("{url}?{}", parameters.join("&"))
+}
+
+fn without_user_s_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
@@ -74,6 +87,11 @@ mod tests {
             ("postgres://me@host:5432/x", "postgres://me@host:5432/x"),
             ("postgres://me:p@ss@host/x", "postgres://me:(hidden)@host/x"),
             ("postgres://me:a/b@host/x", "postgres://me:(hidden)@host/x"),
+            ("postgres://me:a?b@host/x", "postgres://me:(hidden)@host/x"),
+            (
+                "postgres://host/x?user=me&password=p&sslmode=require",
+                "postgres://host/x?user=me&password=(hidden)&sslmode=require",
+            ),
         ] {
             assert_eq!(without_password(url), shown);
         }

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use super::Ended;
 use super::place::Node;
 
-/// How long an executor may take to give its runs back.
-const EXECUTOR: Duration = Duration::from_secs(25);
+/// How long an executor may take to give its runs back, beyond twice its grace period.
+const EXECUTOR: Duration = Duration::from_secs(15);
 /// How long everything else may take after that.
 const TASKS: Duration = Duration::from_secs(5);
 
@@ -49,8 +49,11 @@ impl Node {
     }
 
     async fn end(self) {
+        let grace = Duration::from_millis(self.seams.config.executor.grace_ms);
         if let Some(executor) = &self.executor
-            && timeout(EXECUTOR, executor.drain()).await.is_err()
+            && timeout(2 * grace + EXECUTOR, executor.drain())
+                .await
+                .is_err()
         {
             tracing::warn!("the executor's runs were not given back in time; their leases lapse");
         }

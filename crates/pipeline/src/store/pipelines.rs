@@ -6,8 +6,8 @@ use runtime::clock;
 use sea_orm::ActiveValue::{NotSet, Set, Unchanged};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
-    QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseBackend, DatabaseTransaction, EntityTrait as _,
+    PaginatorTrait as _, QueryFilter as _, QuerySelect as _, Statement,
 };
 use steps::{Definition, Plan};
 
@@ -80,6 +80,7 @@ impl Store {
             return row.map(Some).ok_or_else(|| Error::NoPipeline(id.clone()));
         }
         let name = &define.definition.name;
+        lock_name(tx, &define.account, name).await?;
         let mut same = all
             .filter(pipeline::Column::Name.eq(name))
             .limit(10)
@@ -153,6 +154,19 @@ impl Store {
         self.relay.ring();
         Ok(())
     }
+}
+
+/// Lets one at a time look whether there is a pipeline of a name, and make it. `SQLite` has one
+/// writer anyway.
+async fn lock_name(tx: &DatabaseTransaction, account: &str, name: &str) -> Result<(), Error> {
+    let backend = tx.get_database_backend();
+    if backend == DatabaseBackend::Postgres {
+        let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        let key = to_json(&["pipeline", account, name]);
+        let lock = Statement::from_sql_and_values(backend, sql, [key.into()]);
+        tx.execute_raw(lock).await?;
+    }
+    Ok(())
 }
 
 async fn lock_pipeline(
