@@ -14,7 +14,7 @@ use std::time::Duration;
 use contracts::pipeline::attempts_server::AttemptsServer;
 use contracts::pipeline::pipelines_server::PipelinesServer;
 use outbox::Bus;
-use runtime::{Bell, Database, Progress, Route, Tasks};
+use runtime::{Bell, Database, Progress, Route, Tasks, clock};
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
@@ -33,19 +33,33 @@ mod store;
 pub use error::Error;
 pub use migration::Migrator;
 
-/// How the pipeline service behaves. It has nothing to be set yet.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How the pipeline service behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {}
+pub struct Config {
+    /// How many days a run is kept once it has ended; the last hundred of each pipeline are kept
+    /// longer. 0: for ever. Default 400.
+    pub retention_days: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            retention_days: 400,
+        }
+    }
+}
 
 /// How often expired idempotency keys are looked for.
 const FORGET_PERIOD: Duration = Duration::from_mins(10);
+/// How often runs are looked for that are too old.
+const PRUNE_PERIOD: Duration = Duration::from_hours(1);
 /// The largest gRPC message: a definition of 1 MiB with its answer around it.
 const LARGEST_MESSAGE: usize = 8 * 1024 * 1024;
 
 /// Starts the service and answers what it serves.
 pub fn start(
-    _config: Config,
+    config: Config,
     database: Database,
     bus: &Bus,
     registry: Route,
@@ -67,9 +81,27 @@ pub fn start(
             }
         },
     );
+    prune_runs(config, store.clone(), tasks);
     let pipelines = PipelinesServer::new(api::Pipelines::new(store.clone()))
         .max_decoding_message_size(LARGEST_MESSAGE);
     let attempts = AttemptsServer::new(api::Attempts::new(store, registry, tasks))
         .max_decoding_message_size(LARGEST_MESSAGE);
     Routes::new(pipelines).add_service(attempts)
+}
+
+/// Removes old runs as long as the process lives.
+fn prune_runs(config: Config, store: store::Store, tasks: &Tasks) {
+    if config.retention_days == 0 {
+        return;
+    }
+    // A little longer than a key, which answers with its run.
+    let kept = Duration::from_hours(24) * config.retention_days + PRUNE_PERIOD;
+    tasks.answer("prune runs", &Bell::new(), PRUNE_PERIOD, move || {
+        let store = store.clone();
+        async move {
+            let before_ms = clock::now_ms() - clock::millis(kept);
+            let more = store.prune_runs(before_ms).await?;
+            Ok::<_, Error>(if more { Progress::More } else { Progress::Idle })
+        }
+    });
 }

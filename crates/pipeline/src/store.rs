@@ -20,6 +20,7 @@ mod attempts;
 mod calls;
 mod locked;
 mod pipelines;
+mod prune;
 mod reads;
 mod starts;
 mod stops;

@@ -18,6 +18,7 @@ use tonic::Code;
 use tonic::service::Routes;
 
 mod company;
+mod pruning;
 mod refusals;
 mod registry;
 
@@ -27,7 +28,7 @@ struct Service {
     pipelines: PipelinesClient<Route>,
     attempts: AttemptsClient<Route>,
     tasks: Tasks,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for Service {
@@ -55,7 +56,7 @@ async fn service() -> Service {
         pipelines: PipelinesClient::new(route.clone()),
         attempts: AttemptsClient::new(route),
         tasks,
-        _folder: folder,
+        folder,
     }
 }
 
@@ -196,7 +197,7 @@ async fn a_hundred_starts_at_once_take_a_hundred_consecutive_numbers() {
             pipelines,
             attempts,
             tasks: Tasks::new(),
-            _folder: tempfile::tempdir().unwrap(),
+            folder: tempfile::tempdir().unwrap(),
         };
         async move {
             one.start(&pipeline, &format!("key {number}"))
