@@ -33,7 +33,7 @@ pub struct Config {
     pub log_quota_mib: u64,
     /// MiB of log entries that wait on disk while the bus is away.
     pub spool_mib: u64,
-    /// Keepers that are started before there is a step for them.
+    /// Keepers that wait for a step, at most; about half as many are there before the first one.
     pub warm_keepers: usize,
     /// A directory of a control group of version 2 that this process may write, such as one that
     /// systemd delegates. Each step then has a group in it and is killed in one write. It makes a

@@ -131,7 +131,9 @@ async fn begin(
         pipeline: AttemptsClient::new(pipeline).max_decoding_message_size(LARGEST_ANSWER),
         logs,
         workspaces: Workspaces::open(&config)?,
-        keepers: Keepers::new(keeper_program, config.warm_keepers).in_groups(home),
+        keepers: Keepers::new(keeper_program, config.warm_keepers)
+            .keeping(usize::try_from(config.slot_count()).unwrap_or(usize::MAX))
+            .in_groups(home),
         http: step::http::Clients::new()?,
         outputs: empty(&config.work_dir.join("outputs"))?,
         environment: step::environment::common(),

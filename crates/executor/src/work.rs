@@ -30,6 +30,8 @@ use crate::shift::{Key, Parting, Taken};
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// What may be under way to the scheduler.
 const UNSENT: usize = 256;
+/// How long a keeper beyond those that are wanted waits without a process.
+const KEEPERS_REST: Duration = Duration::from_secs(10);
 /// How long a stream may be silent before there is a lease to measure by.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -85,6 +87,7 @@ impl Work {
             if renew_at <= Instant::now() {
                 self.say_what_waits(&say);
                 self.renew(&say)?;
+                self.kit.keepers.rest(KEEPERS_REST);
                 renew_at = Instant::now() + self.pause();
             }
         }

@@ -51,6 +51,7 @@ fn trials() -> Vec<Trial> {
         a_waiting_keeper_that_died_is_not_missed,
         a_keeper_is_kept_for_the_next_process,
         many_processes_start_at_once,
+        after_a_rush_more_keepers_wait_than_are_wanted_until_they_may_rest,
         a_long_specification_arrives_and_one_too_long_is_refused,
         a_missing_keeper_is_an_error_that_names_it,
         a_sweep_kills_what_is_left_of_attempts_that_are_over,
@@ -234,6 +235,20 @@ async fn many_processes_start_at_once() {
     let exits = futures::future::join_all(starts).await;
     assert_eq!(exits, (0..40).map(Exit::Code).collect::<Vec<_>>());
     eventually(|| keepers.waiting() == 3).await;
+}
+
+async fn after_a_rush_more_keepers_wait_than_are_wanted_until_they_may_rest() {
+    let keepers = Keepers::new(SELF, 2).keeping(8);
+    let starts = (0..20).map(|_| {
+        let (keepers, spec) = (keepers.clone(), spec("rush", "sleep 0.1"));
+        async move { keepers.start(&spec).await.unwrap().wait().await }
+    });
+    futures::future::join_all(starts).await;
+    eventually(|| keepers.waiting() == 8).await;
+    keepers.rest(Duration::from_hours(1));
+    assert_eq!(keepers.waiting(), 8);
+    keepers.rest(Duration::ZERO);
+    assert_eq!(keepers.waiting(), 2);
 }
 
 async fn a_long_specification_arrives_and_one_too_long_is_refused() {

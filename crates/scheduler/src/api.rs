@@ -97,21 +97,23 @@ impl wire::scheduler_server::Scheduler for Api {
             }));
         };
         let executors = self.desk.store.executors().await?;
-        let mut answer = wire::ExplainResponse {
-            executors: u32::try_from(executors.len()).unwrap_or(u32::MAX),
-            ..Default::default()
-        };
+        let mut answer = wire::ExplainResponse::default();
         match &place.row.executor {
             Some(name) => answer.executor.clone_from(name),
             None => answer.queue_place = place.before + 1,
         }
         for executor in executors {
-            let busy = self.desk.store.assigned(&executor.name).await?.len();
-            answer.slots += executor.slots.cast_unsigned();
-            answer.busy += u32::try_from(busy).unwrap_or(u32::MAX);
             if executor.name == answer.executor {
                 answer.lease_expires_at_ms = executor.expires_at_ms;
             }
+            if executor.draining {
+                answer.draining += 1;
+                continue;
+            }
+            let busy = self.desk.store.assigned(&executor.name).await?.len();
+            answer.executors += 1;
+            answer.slots += executor.slots.cast_unsigned();
+            answer.busy += u32::try_from(busy).unwrap_or(u32::MAX);
         }
         Ok(Response::new(answer))
     }

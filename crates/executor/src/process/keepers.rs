@@ -10,6 +10,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use keeper::{Malformed, Spec};
 use tokio::io::AsyncWriteExt;
@@ -57,6 +58,8 @@ pub struct Keepers {
 #[derive(Debug)]
 pub(super) struct Pool {
     wanted: usize,
+    /// As many as may wait after a rush.
+    most: usize,
     /// Who has worked last comes last.
     waiting: Vec<Waiting>,
     /// How many are on their way to wait.
@@ -70,6 +73,7 @@ impl Keepers {
     pub fn new(program: impl Into<PathBuf>, wanted: usize) -> Self {
         let pool = Pool {
             wanted,
+            most: wanted,
             waiting: Vec::new(),
             starting: 0,
         };
@@ -86,6 +90,23 @@ impl Keepers {
     pub(crate) fn in_groups(mut self, home: Option<PathBuf>) -> Self {
         self.home = home.map(Arc::from);
         self
+    }
+
+    /// Lets up to `most` wait that come back from their processes, for as long as there is work for
+    /// them: see [`rest`](Self::rest).
+    #[must_use]
+    pub fn keeping(self, most: usize) -> Self {
+        let wanted = lock(&self.pool).wanted;
+        lock(&self.pool).most = most.max(wanted);
+        self
+    }
+
+    /// Lets those go, beyond those that are wanted, that nobody has needed for so long.
+    pub fn rest(&self, patience: Duration) {
+        let mut pool = lock(&self.pool);
+        while pool.waiting.len() > pool.wanted && pool.waiting[0].since.elapsed() >= patience {
+            pool.waiting.remove(0);
+        }
     }
 
     /// Starts a process under a keeper that waited or else under a new one. It answers when the
@@ -166,10 +187,11 @@ impl Keepers {
     }
 }
 
-/// Lets a keeper wait for its next process; one that is not wanted ends with its socket.
-pub(super) fn give_back(pool: &Mutex<Pool>, keeper: Waiting) {
+/// Lets a keeper wait for its next process; one too many ends with its socket.
+pub(super) fn give_back(pool: &Mutex<Pool>, mut keeper: Waiting) {
     let mut pool = lock(pool);
-    if pool.waiting.len() < pool.wanted {
+    if pool.waiting.len() < pool.most {
+        keeper.since = Instant::now();
         pool.waiting.push(keeper);
     }
 }
@@ -211,6 +233,7 @@ pub(super) struct Waiting {
     _keeper: Child,
     /// The control group that it makes for its step.
     pub(super) group: Option<PathBuf>,
+    since: Instant,
 }
 
 /// The pipes of a step's standard output and standard error.
@@ -252,6 +275,7 @@ impl Waiting {
             channel: UnixStream::from_std(ours)?,
             _keeper: keeper,
             group,
+            since: Instant::now(),
         })
     }
 

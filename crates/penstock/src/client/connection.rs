@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use runtime::config::{Secret, variable};
+use url::{Host, Url};
 
 use super::args;
 use super::error::Error;
@@ -41,16 +42,39 @@ impl Connection {
         }
     }
 
-    /// The token to show.
+    /// The token to show. What lies in the data directory is for the server of this machine alone.
     pub(crate) fn token(&self) -> Result<Secret, Error> {
         if let Some(token) = &self.token {
             return Ok(token.clone());
         }
         let file = self.data_dir.join(TOKEN_FILE);
+        if let Some(server) = self.server.as_deref().filter(|it| !self.is_ours(it)) {
+            return Err(Error::OthersServer {
+                server: server.to_owned(),
+                file,
+            });
+        }
         match std::fs::read_to_string(&file) {
             Ok(text) => Ok(Secret::new(text.trim())),
             Err(why) => Err(Error::NoToken { file, why }),
         }
+    }
+}
+
+impl Connection {
+    /// Whether this is the server of the data directory, or at least one of this machine.
+    fn is_ours(&self, server: &str) -> bool {
+        let is_recorded = address::read(&self.data_dir).is_some_and(|it| it.url == server);
+        is_recorded || Url::parse(server).is_ok_and(|url| is_loopback(&url))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
     }
 }
 
@@ -88,5 +112,28 @@ mod tests {
         assert_eq!(connection.token().unwrap().expose(), "a token");
         let connection = said(Some("example.org:80/"), folder.path().to_owned());
         assert_eq!(connection.server().unwrap(), "http://example.org:80");
+    }
+
+    #[test]
+    fn the_token_of_this_machine_is_shown_to_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(TOKEN_FILE), "a token\n").unwrap();
+        address::write(folder.path(), "http://10.1.2.3:8080").unwrap();
+        let shows = |server| said(Some(server), folder.path().to_owned()).token().is_ok();
+        for ours in [
+            "127.0.0.1:8080",
+            "localhost",
+            "http://[::1]:1",
+            "10.1.2.3:8080",
+        ] {
+            assert!(shows(ours), "{ours}");
+        }
+        for others in [
+            "example.org",
+            "127.0.0.1.example.org",
+            "http://127.0.0.1@example.org",
+        ] {
+            assert!(!shows(others), "{others}");
+        }
     }
 }

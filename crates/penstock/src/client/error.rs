@@ -31,6 +31,18 @@ pub enum Error {
         /// What the kernel said.
         why: io::Error,
     },
+    /// No token was said for a server that is not of this machine.
+    #[error(
+        "the token in {} is for the server of this machine and is not sent to {server}: say the \
+         one to show there with --token or PENSTOCK_TOKEN",
+        .file.display()
+    )]
+    OthersServer {
+        /// Whom it would have been shown.
+        server: String,
+        /// Where it lies.
+        file: PathBuf,
+    },
     /// An address or a token that can't be one.
     #[error("{0}")]
     Usage(String),
@@ -81,6 +93,7 @@ impl Error {
             Self::NoServer(_) | Self::NoToken { .. } | Self::Unreachable { .. } => true,
             Self::Refused(problem) => problem.is_away(),
             Self::Usage(_)
+            | Self::OthersServer { .. }
             | Self::Nonsense { .. }
             | Self::File(..)
             | Self::RefusedFile { .. }
@@ -110,7 +123,7 @@ impl Error {
             return UNAVAILABLE;
         }
         match self {
-            Self::Usage(_) | Self::File(..) => USAGE,
+            Self::Usage(_) | Self::OthersServer { .. } | Self::File(..) => USAGE,
             Self::NoServer(_)
             | Self::NoToken { .. }
             | Self::Unreachable { .. }

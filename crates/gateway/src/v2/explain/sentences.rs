@@ -105,11 +105,18 @@ fn in_queue(says: &ExplainResponse) -> Sentence {
     let facts = json!({
         "queuePlace": says.queue_place,
         "executors": says.executors,
+        "drained": says.draining,
         "slots": says.slots,
         "busy": says.busy,
     });
     let place = says.queue_place;
-    let text = if says.executors == 0 {
+    let text = if says.executors == 0 && says.draining > 0 {
+        format!(
+            "The run is number {place} in the queue, and all {} executors are drained: \
+             `penstock executors undrain` lets one work again.",
+            says.draining
+        )
+    } else if says.executors == 0 {
         format!("The run is number {place} in the queue, and no executor is there to take it.")
     } else if says.busy >= says.slots {
         format!(
@@ -310,6 +317,18 @@ mod tests {
         assert_eq!(
             texts(&queued, &Queue::Says(busy)),
             ["The run is number 3 in the queue: all 4 slots are busy."]
+        );
+        let drained = ExplainResponse {
+            queue_place: 3,
+            draining: 2,
+            ..Default::default()
+        };
+        assert_eq!(
+            texts(&queued, &Queue::Says(drained)),
+            [
+                "The run is number 3 in the queue, and all 2 executors are drained: \
+              `penstock executors undrain` lets one work again."
+            ]
         );
         queued.queue_position = 2;
         let alone = ExplainResponse {

@@ -205,6 +205,8 @@ async fn a_drained_executor_gets_nothing_until_it_may_work_again() {
         // Renewals bring everything that is its own.
         assert_eq!(executor.renewed(&[]).await, []);
         assert_eq!(world.busy("one").await, Some(0));
+        let waits = world.explain(&id(2)).await;
+        assert_eq!((waits.executors, waits.slots, waits.draining), (1, 1, 1));
         client.drain(drain("one", false)).await.unwrap();
         assert_eq!(executor.assigned().await.run_id, id(2));
     }
