@@ -174,9 +174,14 @@ impl Run {
             )
     }
 
+    /// Whether an attempt ever began.
+    pub fn has_begun(&self) -> bool {
+        self.started_at_ms.is_some()
+    }
+
     /// Whether it takes one of its pipeline's places: begun and not ended.
     pub fn holds_place(&self) -> bool {
-        self.started_at_ms.is_some() && !self.state.is_final()
+        self.has_begun() && !self.state.is_final()
     }
 
     /// An executor wants to begin attempt `n`.

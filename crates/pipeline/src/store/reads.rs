@@ -115,14 +115,6 @@ impl Store {
             .collect())
     }
 
-    pub(crate) async fn run_row(&self, id: &str) -> Result<run::Model, Error> {
-        let row = run::Entity::find()
-            .filter(run::Column::Id.eq(id))
-            .one(self.database.reader())
-            .await?;
-        row.ok_or_else(|| Error::NoSuchRun(id.to_owned()))
-    }
-
     /// A run of a pipeline by its number; the latest for 0.
     pub(crate) async fn run_of(
         &self,

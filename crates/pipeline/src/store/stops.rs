@@ -24,6 +24,17 @@ pub(crate) struct StopAll {
     pub(crate) keep_queue: bool,
 }
 
+impl StopAll {
+    fn wish(&self) -> Stop {
+        Stop {
+            mode: self.mode,
+            reason: self.reason.clone(),
+            actor: self.actor.clone(),
+            cause: self.cause,
+        }
+    }
+}
+
 /// What a stop did.
 #[derive(Debug, Default)]
 pub(crate) struct Stopped {
@@ -33,11 +44,13 @@ pub(crate) struct Stopped {
     pub(crate) queued: u32,
 }
 
-/// Runs that one page of a stop takes; each is a transaction.
+/// Runs that are looked up at once.
 const PAGE: u64 = 500;
+/// Runs that one transaction stops.
+const TOGETHER: usize = 25;
 
 impl Store {
-    /// Stops runs of a pipeline; each by itself, newest first, so that none moves up meanwhile.
+    /// Stops runs of a pipeline, newest first, so that none moves up meanwhile.
     pub(crate) async fn stop_runs(
         &self,
         pipeline: &pipeline::Model,
@@ -49,8 +62,9 @@ impl Store {
             let page = self.to_stop(pipeline, stop, below).await?;
             let Some((_, last)) = page.last() else { break };
             below = *last;
-            for (id, _) in page {
-                self.stop_run(&id, stop, &mut done).await?;
+            let ids: Vec<String> = page.into_iter().map(|(id, _)| id).collect();
+            for ids in ids.chunks(TOGETHER) {
+                self.stop_together(ids, stop, &mut done).await?;
             }
             if stop.run_count.is_some() {
                 break;
@@ -84,32 +98,51 @@ impl Store {
         Ok(runs.into_tuple().all(self.database.reader()).await?)
     }
 
-    async fn stop_run(&self, id: &str, stop: &StopAll, done: &mut Stopped) -> Result<(), Error> {
+    /// Stops these runs in one transaction. One whose row can't be read leaves the others alone.
+    async fn stop_together(
+        &self,
+        ids: &[String],
+        stop: &StopAll,
+        done: &mut Stopped,
+    ) -> Result<(), Error> {
         let now_ms = clock::now_ms();
         let tx = self.database.begin().await?;
-        let mut locked = self.lock(&tx, id).await?;
-        let never_began = locked.run.started_at_ms.is_none();
-        if stop.keep_queue && never_began {
-            if stop.run_count.is_some() {
-                done.rows.push(locked.row);
+        let (mut stopped, mut unreadable) = (Vec::new(), None);
+        for its in self.lock_all(&tx, ids.to_vec()).await?.into_values() {
+            match its {
+                Ok(its) => stopped.push(its),
+                Err(why) => unreadable = Some(Error::Row(why)),
             }
-            return Ok(());
         }
-        let was_final = locked.run.state.is_final();
-        let wish = Stop {
-            mode: stop.mode,
-            reason: stop.reason.clone(),
-            actor: stop.actor.clone(),
-            cause: stop.cause,
-        };
-        locked.run.stop(wish, now_ms);
-        let run = Self::save(&tx, locked, now_ms).await?;
-        tx.commit().await?;
-        runtime::fault_point::pass("stop.accepted");
-        self.relay.ring();
-        done.queued += u32::from(!was_final && never_began && run.state.is_final());
-        done.rows.push(self.run_row(id).await?);
-        Ok(())
+        for its in &mut stopped {
+            let (was_final, never_began) = (its.run.state.is_final(), !its.run.has_begun());
+            if never_began && stop.keep_queue {
+                continue;
+            }
+            its.run.stop(stop.wish(), now_ms);
+            its.write_down(now_ms)?;
+            done.queued += u32::from(!was_final && never_began && its.run.state.is_final());
+        }
+        let changed: Vec<_> = stopped.iter().filter(|it| it.has_changed()).collect();
+        if changed.is_empty() {
+            // What follows asks the pool.
+            drop(tx);
+        } else {
+            Self::save_all(&tx, changed, now_ms).await?;
+            tx.commit().await?;
+            runtime::fault_point::pass("stop.accepted");
+            self.relay.ring();
+        }
+        done.rows.extend(self.run_rows(ids).await?);
+        unreadable.map_or(Ok(()), Err)
+    }
+
+    /// The rows of these runs, newest first.
+    async fn run_rows(&self, ids: &[String]) -> Result<Vec<run::Model>, Error> {
+        let rows = run::Entity::find()
+            .filter(run::Column::Id.is_in(ids))
+            .order_by_desc(run::Column::RunCount);
+        Ok(rows.all(self.database.reader()).await?)
     }
 
     /// Clears the current run data of a pipeline. A run that works is stopped first with `force`,
