@@ -2,7 +2,8 @@
 //!
 //! Every figure is taken from outside: over HTTP, from the first instruction of a step's own
 //! process (this program, started again as `stamp`), or from the process table. Nothing is asserted.
-//! Arguments choose figures: latency, steps, stop, lines, sustained, drain.
+//! Arguments choose figures: latency, steps, stop, lines, sustained, drain; and shapes: embedded,
+//! spread.
 
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 
@@ -13,6 +14,8 @@ mod table;
 
 use harness::{Settings, Shape, World};
 use table::Table;
+
+const SHAPES: [Shape; 2] = [Shape::Embedded, Shape::Spread];
 
 #[allow(clippy::disallowed_methods, reason = "a program of the tests' own")]
 fn main() {
@@ -28,8 +31,10 @@ fn main() {
         .collect();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     runtime.block_on(async {
-        for shape in [Shape::Embedded, Shape::Spread] {
-            if shape.is_possible() {
+        for shape in SHAPES {
+            let is_named = only.iter().any(|it| it == shape.name());
+            let any_is_named = only.iter().any(|it| SHAPES.iter().any(|s| s.name() == it));
+            if shape.is_possible() && (is_named || !any_is_named) {
                 bench(shape, &only).await;
             }
         }
@@ -44,7 +49,11 @@ async fn bench(shape: Shape, only: &[String]) {
     table.row("start until ready", measure::millis(started.elapsed()));
     measure::memory(&world, &mut table);
     let stamps = stamp::Stamps::listen().await;
-    let wants = |figure: &str| only.is_empty() || only.iter().any(|it| it == figure);
+    let figures: Vec<&String> = only
+        .iter()
+        .filter(|it| SHAPES.iter().all(|shape| shape.name() != it.as_str()))
+        .collect();
+    let wants = |figure: &str| figures.is_empty() || figures.iter().any(|it| *it == figure);
     if wants("latency") {
         measure::latency(&world, &stamps, &mut table).await;
     }
