@@ -38,6 +38,12 @@ impl Readiness {
         // The sender lives in `self`, so the wait can't fail.
         let _ = seams.wait_for(BTreeMap::is_empty).await;
     }
+
+    /// Waits until something is missing.
+    pub async fn incomplete(&self) {
+        let mut seams = self.0.subscribe();
+        let _ = seams.wait_for(|seams| !seams.is_empty()).await;
+    }
 }
 
 #[cfg(test)]

@@ -182,7 +182,8 @@ mod tests {
             .await
             .unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        serve::grpc(listener, Routes::default(), key.clone(), &tasks).await;
+        let (served, ready) = (Routes::default(), crate::Readiness::new());
+        serve::grpc(listener, served, key.clone(), &ready, &tasks).await;
         let stranger = remote(&url, &Secret::new("x".repeat(32)), LIMIT).unwrap();
         assert_eq!(code(stranger).await, Code::Unauthenticated);
         assert_eq!(code(remote(&url, &key, LIMIT).unwrap()).await, Code::Ok);

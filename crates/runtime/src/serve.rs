@@ -3,6 +3,8 @@
 //! A gRPC port answers peers only: off loopback it wants a shared key, and a call without it is
 //! refused. `/livez` is the process, `/readyz` its seams, `/metrics` Prometheus' text.
 
+mod connections;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,11 +23,15 @@ use tokio::net::{TcpListener, TcpSocket};
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Status};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 use tracing::Instrument as _;
 
 use crate::config::Secret;
 use crate::route::PEER_KEY;
 use crate::{Readiness, Tasks, telemetry};
+
+pub use connections::http;
 
 /// Why a port can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -91,12 +97,18 @@ pub fn check_peer_key(address: SocketAddr, key: &Secret) -> Result<(), Error> {
     }
 }
 
-/// Serves gRPC, with health and reflection, until the process drains.
-pub async fn grpc(listener: TcpListener, routes: Routes, key: Secret, tasks: &Tasks) {
+/// Serves gRPC, with health, until the process drains. Health is that of the process: it serves
+/// while it is ready.
+pub async fn grpc(
+    listener: TcpListener,
+    routes: Routes,
+    key: Secret,
+    ready: &Readiness,
+    tasks: &Tasks,
+) {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_service_status("", tonic_health::ServingStatus::Serving)
-        .await;
+    serves(&health, ready.report().is_empty()).await;
+    follow(health, ready.clone(), tasks);
     let draining = tasks.draining().clone();
     let services = routes
         .add_service(health_service)
@@ -117,6 +129,35 @@ pub async fn grpc(listener: TcpListener, routes: Routes, key: Secret, tasks: &Ta
     });
 }
 
+/// Says what is true of the process as long as it lives.
+fn follow(health: HealthReporter, ready: Readiness, tasks: &Tasks) {
+    let draining = tasks.draining().clone();
+    let follows = async move {
+        loop {
+            ready.complete().await;
+            serves(&health, true).await;
+            ready.incomplete().await;
+            serves(&health, false).await;
+        }
+    };
+    tasks.spawn(async move {
+        tokio::select! {
+            () = follows => {}
+            () = draining.cancelled() => {}
+        }
+    });
+}
+
+/// Says whether the process serves.
+async fn serves(health: &HealthReporter, is_ready: bool) {
+    let status = if is_ready {
+        ServingStatus::Serving
+    } else {
+        ServingStatus::NotServing
+    };
+    health.set_service_status("", status).await;
+}
+
 /// Adds reflection of these descriptors.
 pub fn with_reflection(routes: Routes, descriptors: &'static [u8]) -> Routes {
     match tonic_reflection::server::Builder::configure()
@@ -129,20 +170,6 @@ pub fn with_reflection(routes: Routes, descriptors: &'static [u8]) -> Routes {
             routes
         }
     }
-}
-
-/// Serves HTTP until the process drains.
-pub fn http(listener: TcpListener, router: Router, tasks: &Tasks) {
-    let draining = tasks.draining().clone();
-    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    tasks.spawn(async move {
-        let _ = axum::serve(listener, service)
-            .with_graceful_shutdown(async move { draining.cancelled().await })
-            .await;
-    });
 }
 
 /// What operators and their tools ask: `/livez`, `/readyz`, `/metrics`.
@@ -226,3 +253,6 @@ fn is_our_fault(code: Code) -> bool {
             | Code::DataLoss
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,7 +113,8 @@ impl World {
         let listener = runtime::serve::listen(address, "--grpc").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let routes = Routes::new(PipelinesServer::new(fake.clone()));
-        runtime::serve::grpc(listener, routes, Secret::default(), &Tasks::new()).await;
+        let (key, ready) = (Secret::default(), runtime::Readiness::new());
+        runtime::serve::grpc(listener, routes, key, &ready, &Tasks::new()).await;
         let pipeline = route::remote(&url, &Secret::default(), route::LIMIT).unwrap();
         Self::of(&Config::default(), fake, pipeline, None)
     }

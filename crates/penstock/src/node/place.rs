@@ -72,7 +72,8 @@ impl Node {
             tracing::info!(grpc.address = %listener.local_addr()?, "peers are answered");
             let served = serve::with_reflection(node.served.clone(), contracts::DESCRIPTORS);
             let key = node.seams.config.peer_key.clone();
-            serve::grpc(listener, served, key, &node.seams.tasks).await;
+            let Seams { ready, tasks, .. } = &node.seams;
+            serve::grpc(listener, served, key, ready, tasks).await;
         }
         Ok(node)
     }
