@@ -12,7 +12,8 @@ use tonic::{Request, Response, Status};
 
 use crate::Error;
 use crate::page::{Page, Shown};
-use crate::store::{Ask, Store, Whose};
+use crate::record::Record;
+use crate::store::{Ask, Store, Which, Whose};
 use crate::tail::Tails;
 
 #[cfg(test)]
@@ -65,21 +66,11 @@ impl AuditLog for Api {
     ) -> Result<Response<LatestActivityResponse>, Status> {
         let request = request.into_inner();
         let whose = Whose::try_from(&request)?;
-        let limit = limit(request.limit)?;
-        let latest = self
-            .store
-            .latest(&whose, request.console_only, limit)
-            .await?;
-        // A list of the newest is not a place to go on from.
-        let entry = |shown, run_id| Entry {
-            cursor: String::new(),
-            ..entry(run_id, shown)
-        };
-        let entries = latest
-            .into_iter()
-            .map(|it| entry(it.shown, it.run_id))
-            .collect();
-        Ok(Response::new(LatestActivityResponse { entries }))
+        let which = Which::try_from(&request)?;
+        let latest = self.store.latest(&whose, &which).await?;
+        let entries = latest.records.into_iter().flat_map(told).collect();
+        let next = latest.next.map(|it| it.to_string()).unwrap_or_default();
+        Ok(Response::new(LatestActivityResponse { entries, next }))
     }
 }
 
@@ -116,6 +107,45 @@ impl TryFrom<&LatestActivityRequest> for Whose {
     }
 }
 
+impl TryFrom<&LatestActivityRequest> for Which {
+    type Error = Error;
+
+    fn try_from(request: &LatestActivityRequest) -> Result<Self, Error> {
+        let before = Some(&request.before).filter(|it| !it.is_empty());
+        Ok(Self {
+            console_only: request.console_only,
+            before: before.map(|it| it.parse()).transpose()?,
+            limit: limit(request.limit)?,
+        })
+    }
+}
+
+/// The entries of a record, newest first. They have no cursor to go on from.
+fn told(record: Record) -> Vec<Entry> {
+    let Record {
+        run_id,
+        attempt,
+        kind,
+        chunk,
+        offset,
+        entries,
+        ..
+    } = record;
+    let first = entries.first().map_or(0, |it| it.seq);
+    let record = if kind.is_empty() { first } else { 0 };
+    let entry = |entry| Entry {
+        run_id: run_id.clone(),
+        attempt,
+        entry: Some(entry),
+        cursor: String::new(),
+        kind: kind.clone(),
+        record,
+        chunk,
+        offset,
+    };
+    entries.into_iter().rev().map(entry).collect()
+}
+
 fn limit(limit: u32) -> Result<usize, Error> {
     let fits = (1..=LONGEST_PAGE).contains(&limit).then_some(limit);
     fits.and_then(|it| usize::try_from(it).ok())
@@ -148,5 +178,6 @@ fn entry(run_id: String, shown: Shown) -> Entry {
         entry: Some(entry),
         cursor: cursor.to_string(),
         kind,
+        ..Entry::default()
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Output is kept in chunks ([`chunk`]), a compressed row for up to 64 KiB of lines; life-cycle
 //! lines ([`mod@line`]) are attempt 0. A page merges both by time ([`page`]) and is read from a cursor
-//! on ([`cursor`]).
+//! on ([`cursor`]). The newest of a pipeline are told in records ([`record`]).
 //!
 //! **Invariants:** the entries of an attempt are stored once each and shown in their order, without
 //! gap or repeat; what is missing is said where it is missing. A follower ends when the run has
@@ -32,8 +32,8 @@ mod error;
 mod line;
 mod messages;
 mod migration;
-mod newest;
 mod page;
+mod record;
 mod store;
 mod tail;
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod prune;
 
 pub(crate) use activity::{Key, Log};
 pub(crate) use events::News;
-pub(crate) use latest::Whose;
+pub(crate) use latest::{Which, Whose};
 pub(crate) use pages::Ask;
 
 /// Rows an `INSERT`, at most.

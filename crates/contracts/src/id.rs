@@ -87,6 +87,22 @@ pub fn is_object_id(text: &str) -> bool {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// The permanent id of an activity record, 24 hex digits: the second, run, attempt and number of its
+/// first entry. `kind` is that of a life-cycle line, empty for output.
+///
+/// Of what happens in the same millisecond of a run, ids ascend from beginnings over output to ends.
+pub fn record_id(run_id: &str, attempt: u32, seq: u64, time_ms: i64, kind: &str) -> String {
+    let seconds = u32::try_from(time_ms / 1000).unwrap_or_default();
+    let run = run_id.get(18..24).unwrap_or("000000");
+    let order = match kind.rsplit('.').next().unwrap_or_default() {
+        "" => attempt.min(0xfe),
+        "succeeded" | "warned" | "failed" | "cancelled" | "retrying" | "finished"
+        | "handed-back" | "lost" => 0xff,
+        _ => 0,
+    };
+    format!("{seconds:08x}{run}{order:02x}{:08x}", seq & 0xffff_ffff)
+}
+
 fn malformed(text: &str) -> Malformed {
     Malformed(text.chars().take(64).collect())
 }

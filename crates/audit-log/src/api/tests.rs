@@ -40,5 +40,6 @@ fn latest(limit: u32, console_only: bool) -> LatestActivityRequest {
         run_id,
         console_only,
         limit,
+        before: String::new(),
     }
 }

@@ -1,128 +1,340 @@
-//! Reading the newest entries of a pipeline's runs.
+//! Reading the newest records of a pipeline's runs.
+//!
+//! Rows are read from the newest on, each read from where the last one ended. What is older than the
+//! rows that were read may be incomplete and is left to the next answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::id::{PipelineId, RunId};
+use contracts::message::ActivityEntry;
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select, Value,
 };
 
-use super::{Store, ordinal};
+use super::{Store, ordinal, signed, statement, unsigned};
 use crate::Error;
-use crate::chunk;
+use crate::chunk::{self, Range};
 use crate::entity::{chunk as row, life};
-use crate::newest::{Latest, newest};
-use crate::page::Told;
-use crate::walk::{MOST_BYTES, weight};
+use crate::record::{self, Mark, Record};
+use crate::walk::MOST_BYTES;
 
 /// Chunks a read.
-const READ: u64 = 8;
-/// Chunks an answer, at most.
-const MOST_CHUNKS: u64 = 256;
+const READ: u64 = 32;
+/// Reads of chunks for an answer, at most.
+const READS: usize = 16;
+/// Life-cycle lines a read, and reads of them for an answer, at most.
+const LINES_READ: u64 = 1000;
+const LINES_READS: usize = 4;
+/// Chunks that are looked through for those which a cursor falls into, at most.
+const OVERLAP: u64 = 1000;
 
-/// Whose newest entries: of a pipeline, of a run, or of a run of a pipeline.
+/// Whose newest records: of a pipeline, of a run, or of a run of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Whose {
     pub(crate) pipeline_id: Option<PipelineId>,
     pub(crate) run_id: Option<RunId>,
 }
 
-type Logs = BTreeMap<(String, u32), Vec<Latest>>;
+/// Which of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Which {
+    /// Only output.
+    pub(crate) console_only: bool,
+    pub(crate) before: Option<Mark>,
+    pub(crate) limit: usize,
+}
+
+/// The newest records, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Latest {
+    pub(crate) records: Vec<Record>,
+    /// Older ones may be before this.
+    pub(crate) next: Option<Mark>,
+}
+
+/// What was found so far: everything of a time after `edge_ms`.
+#[derive(Debug, Default)]
+struct Found {
+    records: Vec<Record>,
+    /// None if there is nothing older.
+    edge_ms: Option<i64>,
+}
+
+impl Found {
+    /// Whether what is complete fills an answer.
+    fn fills(&self, before: &Mark, limit: usize) -> bool {
+        let edge_ms = self.edge_ms.unwrap_or(i64::MIN);
+        let complete = |it: &&Record| it.mark < *before && it.mark.time_ms > edge_ms;
+        let (mut count, mut bytes) = (0, 0);
+        for record in self.records.iter().filter(complete) {
+            count += 1;
+            bytes += record.weight();
+        }
+        count >= limit || bytes >= MOST_BYTES
+    }
+}
+
+/// Where a stored chunk is: run, attempt, first and last number, the times of its first and last.
+type Place = (String, i64, i64, i64, i64, i64);
+
+/// Chunks of records, by run and attempt.
+type Wanted = BTreeMap<(String, i64), BTreeSet<u64>>;
 
 impl Store {
-    /// Up to `limit` entries, newest first, and only output if `console_only`.
-    pub(crate) async fn latest(
+    /// The newest records before a mark.
+    pub(crate) async fn latest(&self, whose: &Whose, which: &Which) -> Result<Latest, Error> {
+        let end = Mark {
+            time_ms: i64::MAX,
+            id: String::new(),
+        };
+        let before = which.before.as_ref().unwrap_or(&end);
+        let mut found = self.latest_output(whose, before, which.limit).await?;
+        if !which.console_only {
+            let lines = self.latest_lines(whose, before, which.limit).await?;
+            found.records.extend(lines.records);
+            found.edge_ms = found.edge_ms.max(lines.edge_ms);
+        }
+        let most = (which.limit, MOST_BYTES);
+        let (records, is_cut) = record::newest(found.records, before, found.edge_ms, most);
+        let last = records.last().map(|it| it.mark.clone());
+        let edge = found.edge_ms.map(|ms| Mark {
+            time_ms: ms.saturating_add(1),
+            id: String::new(),
+        });
+        let next = if is_cut { last } else { edge };
+        // Who came no further would ask the same for ever.
+        let next = next.filter(|it| it < before);
+        Ok(Latest { records, next })
+    }
+
+    async fn latest_lines(
         &self,
         whose: &Whose,
-        console_only: bool,
+        before: &Mark,
         limit: usize,
-    ) -> Result<Vec<Latest>, Error> {
-        let mut logs = self.latest_output(whose, limit).await?;
-        if !console_only {
-            for line in self.latest_lines(whose, limit).await? {
-                logs.entry((line.run_id.clone(), 0)).or_default().push(line);
-            }
-        }
-        let mut bytes = 0;
-        let mut fits = |it: &Latest| {
-            let fits = bytes < MOST_BYTES;
-            bytes += weight(&it.shown.entry);
-            fits
-        };
-        Ok(newest(logs.into_values(), limit)
-            .into_iter()
-            .take_while(|it| fits(it))
-            .collect())
-    }
-
-    async fn latest_lines(&self, whose: &Whose, limit: usize) -> Result<Vec<Latest>, Error> {
-        let mut lines = life::Entity::find()
-            .order_by_desc(life::Column::TimeMs)
-            .order_by_desc(life::Column::Seq)
-            .limit(limit as u64);
-        if let Some(pipeline_id) = &whose.pipeline_id {
-            lines = lines.filter(life::Column::PipelineId.eq(pipeline_id.as_str()));
-        }
-        if let Some(run_id) = &whose.run_id {
-            lines = lines.filter(life::Column::RunId.eq(run_id.as_str()));
-        }
-        let mut lines = lines.all(self.database.reader()).await?;
-        lines.sort_by_key(|line| std::cmp::Reverse(line.seq));
-        let latest = |line: life::Model| {
-            let run_id = line.run_id.clone();
-            let Told { kind, entry, .. } = line.into();
-            Latest::new(run_id, 0, kind, entry)
-        };
-        Ok(lines.into_iter().map(latest).collect())
-    }
-
-    /// The newest chunks, until no older one can hold an entry that belongs in the answer.
-    async fn latest_output(&self, whose: &Whose, limit: usize) -> Result<Logs, Error> {
-        let mut times: Vec<i64> = Vec::new();
-        let mut logs = Logs::new();
-        for read in 0..MOST_CHUNKS / READ {
-            let chunks = self.latest_chunks(whose, read * READ).await?;
-            let (count, oldest) = (chunks.len() as u64, chunks.last().map(|it| it.last_time_ms));
-            for chunk in chunks {
-                let attempt = ordinal(chunk.attempt);
-                let log = logs.entry((chunk.run_id.clone(), attempt)).or_default();
-                for entry in chunk::unpack(&chunk.bytes)?.into_iter().rev().take(limit) {
-                    times.push(entry.time_ms);
-                    log.push(Latest::new(
-                        chunk.run_id.clone(),
-                        attempt,
-                        String::new(),
-                        entry,
-                    ));
-                }
-            }
-            let newer = times
-                .iter()
-                .filter(|time| oldest.is_none_or(|it| **time >= it))
-                .count();
-            if count < READ || newer >= limit {
+    ) -> Result<Found, Error> {
+        let mut found = Found::default();
+        let mut from: Option<(i64, String, i64)> = None;
+        for _ in 0..LINES_READS {
+            let lines = whose.lines().filter(lines_from(before, from.as_ref()));
+            let lines = lines.all(self.database.reader()).await?;
+            let is_last = (lines.len() as u64) < LINES_READ;
+            from = lines
+                .last()
+                .map(|it| (it.time_ms, it.run_id.clone(), it.seq));
+            found.edge_ms = from.as_ref().map(|it| it.0).filter(|_| !is_last);
+            let records = lines
+                .into_iter()
+                .map(|line| Record::of_line(line.run_id.clone(), line.into()));
+            found.records.extend(records);
+            if is_last || found.fills(before, limit) {
                 break;
             }
         }
-        for log in logs.values_mut() {
-            log.sort_by_key(|it| std::cmp::Reverse(it.shown.entry.seq));
-        }
-        Ok(logs)
+        Ok(found)
     }
 
-    async fn latest_chunks(&self, whose: &Whose, skip: u64) -> Result<Vec<row::Model>, Error> {
-        let mut chunks = row::Entity::find()
+    async fn latest_output(
+        &self,
+        whose: &Whose,
+        before: &Mark,
+        limit: usize,
+    ) -> Result<Found, Error> {
+        let (mut found, mut known) = (Found::default(), Wanted::new());
+        let mut places = self.overlapping(whose, before).await?;
+        let mut from: Option<Place> = None;
+        for _ in 0..READS {
+            let read = whose.places().filter(places_from(before, from.as_ref()));
+            let read: Vec<Place> = read
+                .limit(READ)
+                .into_tuple()
+                .all(self.database.reader())
+                .await?;
+            let is_last = (read.len() as u64) < READ;
+            from = read.last().cloned();
+            found.edge_ms = from.as_ref().map(|it| it.5).filter(|_| !is_last);
+            places.extend(read);
+            let wanted = unknown(&mut known, std::mem::take(&mut places));
+            for (attempt, chunks) in wanted {
+                for (first, last) in stretches(&chunks) {
+                    let records = self.records(&attempt, first, last, &chunks).await?;
+                    found.records.extend(records);
+                }
+            }
+            if is_last || found.fills(before, limit) {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Chunks that begin before a mark and end after it.
+    async fn overlapping(&self, whose: &Whose, before: &Mark) -> Result<Vec<Place>, Error> {
+        if before.time_ms == i64::MAX {
+            return Ok(Vec::new());
+        }
+        let later = whose
+            .columns()
+            .filter(row::Column::LastTimeMs.gt(before.time_ms))
+            .order_by_asc(row::Column::LastTimeMs)
+            .limit(OVERLAP);
+        let mut later: Vec<Place> = later.into_tuple().all(self.database.reader()).await?;
+        later.retain(|it| it.4 <= before.time_ms);
+        Ok(later)
+    }
+
+    /// The records in the `wanted` ones of an attempt's chunks `first` to `last`.
+    async fn records(
+        &self,
+        (run_id, attempt): &(String, i64),
+        first: u64,
+        last: u64,
+        wanted: &BTreeSet<u64>,
+    ) -> Result<Vec<Record>, Error> {
+        let numbers = record::numbers(first, last);
+        // Chunks don't overlap, so only one that begins before the first entry can reach into it.
+        let sql = "SELECT * FROM chunk WHERE run_id = $1 AND attempt = $2 AND first_seq <= $4 \
+                   AND first_seq >= COALESCE((SELECT MAX(first_seq) FROM chunk \
+                   WHERE run_id = $1 AND attempt = $2 AND first_seq <= $3), 0)";
+        let values: [Value; 4] = [
+            run_id.as_str().into(),
+            (*attempt).into(),
+            signed(numbers.first).into(),
+            signed(numbers.last).into(),
+        ];
+        let reader = self.database.reader();
+        let rows = row::Entity::find().from_raw_sql(statement(reader, sql, values));
+        let mut chunks: BTreeMap<u64, BTreeMap<u64, ActivityEntry>> = BTreeMap::new();
+        for stored in rows.all(reader).await? {
+            for entry in chunk::unpack(&stored.bytes)? {
+                let range = Range {
+                    first: entry.seq,
+                    last: entry.seq,
+                };
+                let number = *record::chunks(range).start();
+                if (first..=last).contains(&number) && wanted.contains(&number) {
+                    chunks.entry(number).or_default().insert(entry.seq, entry);
+                }
+            }
+        }
+        let attempt = ordinal(*attempt);
+        let of_chunk = |(number, entries): (u64, BTreeMap<u64, ActivityEntry>)| {
+            record::of_chunk(run_id, attempt, number, entries.into_values())
+        };
+        Ok(chunks.into_iter().flat_map(of_chunk).collect())
+    }
+}
+
+impl Whose {
+    fn lines(&self) -> Select<life::Entity> {
+        let mut lines = life::Entity::find()
+            .order_by_desc(life::Column::TimeMs)
+            .order_by_desc(life::Column::RunId)
+            .order_by_desc(life::Column::Seq)
+            .limit(LINES_READ);
+        if let Some(pipeline_id) = &self.pipeline_id {
+            lines = lines.filter(life::Column::PipelineId.eq(pipeline_id.as_str()));
+        }
+        if let Some(run_id) = &self.run_id {
+            lines = lines.filter(life::Column::RunId.eq(run_id.as_str()));
+        }
+        lines
+    }
+
+    /// Where chunks are, in the columns of [`Place`].
+    fn columns(&self) -> Select<row::Entity> {
+        use row::Column as C;
+        let mut chunks = row::Entity::find().select_only().columns([
+            C::RunId,
+            C::Attempt,
+            C::FirstSeq,
+            C::LastSeq,
+            C::FirstTimeMs,
+            C::LastTimeMs,
+        ]);
+        if let Some(pipeline_id) = &self.pipeline_id {
+            chunks = chunks.filter(C::PipelineId.eq(pipeline_id.as_str()));
+        }
+        if let Some(run_id) = &self.run_id {
+            chunks = chunks.filter(C::RunId.eq(run_id.as_str()));
+        }
+        chunks
+    }
+
+    /// The same, newest first.
+    fn places(&self) -> Select<row::Entity> {
+        self.columns()
             .order_by_desc(row::Column::LastTimeMs)
+            .order_by_desc(row::Column::RunId)
             .order_by_desc(row::Column::Attempt)
             .order_by_desc(row::Column::FirstSeq)
-            .offset(skip)
-            .limit(READ);
-        if let Some(pipeline_id) = &whose.pipeline_id {
-            chunks = chunks.filter(row::Column::PipelineId.eq(pipeline_id.as_str()));
-        }
-        if let Some(run_id) = &whose.run_id {
-            chunks = chunks.filter(row::Column::RunId.eq(run_id.as_str()));
-        }
-        Ok(chunks.all(self.database.reader()).await?)
     }
+}
+
+fn lines_from(before: &Mark, from: Option<&(i64, String, i64)>) -> Condition {
+    use life::Column as C;
+    let Some((time_ms, run_id, seq)) = from else {
+        return Condition::all().add(C::TimeMs.lte(before.time_ms));
+    };
+    let same_run = Condition::all()
+        .add(C::RunId.eq(run_id.as_str()))
+        .add(C::Seq.lt(*seq));
+    let same_time = Condition::any()
+        .add(C::TimeMs.lt(*time_ms))
+        .add(C::RunId.lt(run_id.as_str()))
+        .add(same_run);
+    Condition::all().add(C::TimeMs.lte(*time_ms)).add(same_time)
+}
+
+fn places_from(before: &Mark, from: Option<&Place>) -> Condition {
+    use row::Column as C;
+    let Some((run_id, attempt, first_seq, _, _, time_ms)) = from else {
+        return Condition::all().add(C::LastTimeMs.lte(before.time_ms));
+    };
+    let same_attempt = Condition::all()
+        .add(C::RunId.eq(run_id.as_str()))
+        .add(C::Attempt.eq(*attempt))
+        .add(C::FirstSeq.lt(*first_seq));
+    let same_run = Condition::all()
+        .add(C::RunId.eq(run_id.as_str()))
+        .add(C::Attempt.lt(*attempt));
+    let same_time = Condition::any()
+        .add(C::LastTimeMs.lt(*time_ms))
+        .add(C::RunId.lt(run_id.as_str()))
+        .add(same_run)
+        .add(same_attempt);
+    Condition::all()
+        .add(C::LastTimeMs.lte(*time_ms))
+        .add(same_time)
+}
+
+/// The chunks of records in these places that are not `known`, which they are from now on.
+fn unknown(known: &mut Wanted, places: Vec<Place>) -> Wanted {
+    let mut wanted = Wanted::new();
+    for (run_id, attempt, first, last, ..) in places {
+        let range = Range {
+            first: unsigned(first),
+            last: unsigned(last),
+        };
+        let attempt = (run_id, attempt);
+        let known = known.entry(attempt.clone()).or_default();
+        let new: Vec<u64> = record::chunks(range)
+            .filter(|it| known.insert(*it))
+            .collect();
+        wanted.entry(attempt).or_default().extend(new);
+    }
+    wanted
+}
+
+/// Runs of numbers that follow each other: the first and last of each.
+fn stretches(numbers: &BTreeSet<u64>) -> Vec<(u64, u64)> {
+    let mut stretches: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match stretches.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => stretches.push((*number, *number)),
+        }
+    }
+    stretches
 }

@@ -1,12 +1,15 @@
 //! The activity log of a pipeline: its newest records, the newest first.
+//!
+//! What is read for an answer is bounded; where it ends before the log does, a cursor says so.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{AppendHeaders, IntoResponse};
 use contracts::audit::{Entry, LatestActivityRequest};
-use contracts::pipeline::ListRunsRequest;
+use contracts::pipeline::{ListRunsRequest, Pipeline};
 
 use super::asking::{self, pipeline_ref};
 use super::input::Input;
@@ -17,6 +20,8 @@ use crate::problem::Problem;
 
 /// The most records that an answer has.
 const MAX_RECORDS: u32 = 1000;
+/// Answers of the audit log, of 2 MiB each, that are read for one of ours.
+const MAX_ANSWERS: usize = 8;
 /// Pages of 100 runs that are read to find the numbers of the runs that spoke.
 const MAX_RUN_PAGES: usize = 10;
 /// The one `type` that means something.
@@ -26,11 +31,12 @@ pub(crate) async fn logs(
     State(gateway): State<Arc<Gateway>>,
     who: Who,
     input: Input,
-) -> Result<Json<Vec<Record>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let limit = input
         .number("limit")?
         .and_then(|it| u32::try_from(it).ok())
         .unwrap_or(MAX_RECORDS);
+    let limit = limit.min(MAX_RECORDS);
     let pipeline = asking::pipeline(&gateway, &who, &input.pipeline_id).await?;
     let run = match input.run_count()? {
         Some(run_count) => {
@@ -42,20 +48,66 @@ pub(crate) async fn logs(
         pipeline_id: pipeline.id.clone(),
         run_id: run.as_ref().map(|run| run.id.clone()).unwrap_or_default(),
         console_only: input.text("type") == CONSOLE,
-        limit: limit.min(MAX_RECORDS),
+        limit,
+        before: String::new(),
     };
-    let entries = gateway
-        .peers
-        .audit_log()
-        .latest_activity(request)
-        .await?
-        .into_inner()
-        .entries;
-    let runs = match run {
-        Some(run) => HashMap::from([(run.id, run.run_count)]),
-        None => run_counts(&gateway, &who, &pipeline.id, &entries).await?,
+    let runs = run.map(|run| HashMap::from([(run.id, run.run_count)]));
+    let log = Log {
+        gateway: &gateway,
+        who: &who,
+        pipeline,
+        runs,
     };
-    Ok(Json(Book { pipeline, runs }.records(&entries)))
+    let page = log.page(request).await?;
+    let next = page.next.map(|next| ("x-next-cursor", next));
+    Ok((AppendHeaders(next), Json(page.records)))
+}
+
+/// Whose log is read.
+struct Log<'a> {
+    gateway: &'a Gateway,
+    who: &'a Who,
+    pipeline: Pipeline,
+    /// Run counts by run id, if it is known whose log it is.
+    runs: Option<HashMap<String, i64>>,
+}
+
+/// What is answered.
+struct Page {
+    records: Vec<Record>,
+    /// The cursor before which older records are.
+    next: Option<String>,
+}
+
+impl Log<'_> {
+    /// As many records as are asked for, or as a few answers of the audit log hold.
+    async fn page(&self, mut request: LatestActivityRequest) -> Result<Page, Problem> {
+        let limit = usize::try_from(request.limit).unwrap_or_default();
+        let mut records = Vec::new();
+        for _ in 0..MAX_ANSWERS {
+            let client = self.gateway.peers.audit_log();
+            let answer = client.clone().latest_activity(request.clone()).await?;
+            let answer = answer.into_inner();
+            records.extend(self.records(&answer.entries).await?);
+            request.before = answer.next;
+            let left = limit.saturating_sub(records.len());
+            if request.before.is_empty() || left == 0 {
+                break;
+            }
+            request.limit = u32::try_from(left).unwrap_or(MAX_RECORDS);
+        }
+        let next = Some(request.before).filter(|it| !it.is_empty());
+        Ok(Page { records, next })
+    }
+
+    async fn records(&self, entries: &[Entry]) -> Result<Vec<Record>, Problem> {
+        let (pipeline, runs) = (self.pipeline.clone(), self.runs.clone());
+        let runs = match runs {
+            Some(runs) => runs,
+            None => run_counts(self.gateway, self.who, &pipeline.id, entries).await?,
+        };
+        Ok(Book { pipeline, runs }.records(entries))
+    }
 }
 
 /// The numbers of the runs that spoke. A page holds the newest runs, and so do the entries.

@@ -277,7 +277,7 @@ async fn logs_are_read_page_by_page() {
         attempt: 1,
         entry: Some(line),
         cursor: "1.5".into(),
-        kind: String::new(),
+        ..Entry::default()
     };
     world.set(|behind| {
         behind.activity = QueryActivityResponse {

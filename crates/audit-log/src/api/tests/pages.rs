@@ -162,14 +162,21 @@ async fn the_newest_come_first() {
             .await
             .unwrap()
             .into_inner();
-        assert_eq!(names(&answer.entries), ["run.succeeded", "1.60", "1.59"]);
+        let evens: Vec<String> = (1..=30).rev().map(|it| format!("1.{}", 2 * it)).collect();
+        let odds: Vec<String> = (0..30)
+            .rev()
+            .map(|it| format!("1.{}", 2 * it + 1))
+            .collect();
+        let output = [evens, odds].concat();
+        let expected = [vec!["run.succeeded".to_owned()], output.clone()].concat();
+        assert_eq!(names(&answer.entries), expected);
         let answer = client
             .latest_activity(latest(1000, true))
             .await
             .unwrap()
             .into_inner();
-        let expected: Vec<String> = (1..=60).rev().map(|seq| format!("1.{seq}")).collect();
-        assert_eq!(names(&answer.entries), expected);
+        assert_eq!(names(&answer.entries), output);
+        assert_eq!(answer.next, "");
         let other = LatestActivityRequest {
             run_id: "c".repeat(24),
             ..latest(9, false)
@@ -183,5 +190,40 @@ async fn the_newest_come_first() {
                 .entries,
             []
         );
+    }
+}
+
+#[tokio::test]
+async fn records_are_the_same_however_few_are_asked_for() {
+    for world in World::each().await {
+        world.tell(&requested(), "e1").await;
+        for (number, first) in (1..=5000).step_by(250).enumerate() {
+            let id = format!("a{number}");
+            world.tell(&batch(1, first, first + 249), &id).await;
+        }
+        world.tell(&succeeded(5000), "e2").await;
+        world.whole(1000).await;
+        let mut client = world.client.clone();
+        let all = client.latest_activity(latest(1000, false)).await;
+        let all = all.unwrap().into_inner();
+        assert_eq!((all.entries.len(), all.next.as_str()), (5002, ""));
+        let (mut found, mut before) = (Vec::new(), String::new());
+        loop {
+            let request = LatestActivityRequest {
+                before,
+                ..latest(7, false)
+            };
+            let page = client.latest_activity(request).await.unwrap().into_inner();
+            found.extend(page.entries);
+            before = page.next;
+            if before.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(found, all.entries);
+        let records: std::collections::BTreeSet<_> =
+            found.iter().map(|it| (it.record, it.chunk)).collect();
+        // Two steps in each of forty chunks, and the life-cycle lines.
+        assert_eq!(records.len(), 81);
     }
 }

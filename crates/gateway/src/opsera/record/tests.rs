@@ -105,20 +105,29 @@ fn what_happens_in_one_millisecond_keeps_its_order() {
 }
 
 #[test]
-fn long_output_is_several_records_and_none_is_over_the_limit() {
-    let line = "x".repeat(1023);
-    let records = records((1..=130).map(|seq| entry(seq, "a", "", &line)).collect());
-    let sizes: Vec<_> = records.iter().map(|it| log(it).len()).collect();
-    assert_eq!(sizes, [2048, 65536, 65536]);
-    let newest = records[0].api_response.as_ref().unwrap();
-    assert_eq!((newest.chunk, newest.offset), (2, 131_072));
+fn a_record_ends_where_the_audit_log_says_whatever_else_is_in_the_answer() {
+    let mut entries = vec![
+        entry(127, "a", "", "one"),
+        entry(128, "a", "", "two"),
+        entry(129, "a", "", "three"),
+    ];
+    for (index, (record, chunk)) in [(127, 0), (127, 0), (129, 1)].into_iter().enumerate() {
+        (entries[index].record, entries[index].chunk) = (record, chunk);
+    }
+    let last = records(entries.split_off(2));
+    let both = records([entries, vec![]].concat());
+    assert_eq!((log(&both[0]), log(&last[0])), ("one\ntwo\n", "three\n"));
+    assert_eq!(both[0].id, "5f5e1000660aaa010000007f");
+    assert_eq!(last[0].api_response.as_ref().unwrap().chunk, 1);
 }
 
 #[test]
-fn a_single_line_over_the_limit_is_a_record_of_its_own() {
-    let records = records(vec![
-        entry(1, "a", "", &"x".repeat(65_536)),
-        entry(2, "a", "", "y"),
-    ]);
-    assert_eq!(records.len(), 2);
+fn of_one_time_the_greater_id_is_first() {
+    let mut entries = vec![entry(1, "b", "", "b"), entry(2, "a", "", "a")];
+    for entry in &mut entries {
+        entry.entry.as_mut().unwrap().time_ms = 1_600_000_000_000;
+    }
+    entries.reverse();
+    let ids: Vec<String> = records(entries).into_iter().map(|it| it.id).collect();
+    assert!(ids.is_sorted_by(|one, next| one > next), "{ids:?}");
 }
