@@ -19,6 +19,8 @@ struct StoredStop {
     reason: String,
     actor: Actor,
     cause: String,
+    #[serde(default)]
+    at_ms: Option<i64>,
 }
 
 /// Reads a run and its steps.
@@ -220,6 +222,7 @@ fn stop_text(stop: &Stop) -> String {
         reason: stop.reason.clone(),
         actor: stop.actor.clone(),
         cause: cause_name(stop.cause).into(),
+        at_ms: stop.at_ms,
     })
 }
 
@@ -236,6 +239,7 @@ fn stop_of(text: &str) -> Result<Stop, Error> {
         reason: stored.reason,
         actor: stored.actor,
         cause: cause_of(&stored.cause)?,
+        at_ms: stored.at_ms,
     })
 }
 

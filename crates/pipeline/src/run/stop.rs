@@ -25,6 +25,8 @@ pub struct Stop {
     pub actor: Actor,
     /// `Stopped` or `Reset`.
     pub cause: EndCause,
+    /// When it was accepted; not known of stops of earlier versions.
+    pub at_ms: Option<i64>,
 }
 
 impl Run {

@@ -77,6 +77,7 @@ fn graceful(mode: StopMode) -> Stop {
         reason: "enough".into(),
         actor: Actor::default(),
         cause: EndCause::Stopped,
+        at_ms: Some(1),
     }
 }
 

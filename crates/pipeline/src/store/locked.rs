@@ -103,6 +103,21 @@ impl Locked {
             | News::Step(_) => None,
         })
     }
+
+    /// Notes how long the run took to end since its stop was accepted, if it ends now. One that
+    /// never began ends with its stop.
+    #[allow(clippy::cast_precision_loss, reason = "a time in milliseconds")]
+    fn measure_stop(&self) {
+        let ends = |it: &News| matches!(it, News::Changed { to, .. } if to.is_final());
+        let stop = self.run.stop.as_ref().and_then(|it| it.at_ms);
+        if let (Some(at_ms), Some(ended_at_ms)) = (stop, self.run.ended_at_ms)
+            && self.news.iter().any(ends)
+            && self.run.has_begun()
+        {
+            let took_ms = Ord::max(ended_at_ms - at_ms, 0);
+            metrics::histogram!("penstock_run_stop_seconds").record(took_ms as f64 / 1000.0);
+        }
+    }
 }
 
 impl Store {
@@ -181,6 +196,9 @@ impl Store {
             run::Entity::update(it.changes(now_ms))
                 .exec_without_returning(tx)
                 .await?;
+        }
+        for it in &locked {
+            it.measure_stop();
         }
         let announcements = locked.iter().flat_map(|it| it.announcements.clone());
         outbox::announce_all(tx, announcements, now_ms).await?;

@@ -25,12 +25,13 @@ pub(crate) struct StopAll {
 }
 
 impl StopAll {
-    fn wish(&self) -> Stop {
+    fn wish(&self, now_ms: i64) -> Stop {
         Stop {
             mode: self.mode,
             reason: self.reason.clone(),
             actor: self.actor.clone(),
             cause: self.cause,
+            at_ms: Some(now_ms),
         }
     }
 }
@@ -119,7 +120,7 @@ impl Store {
             if never_began && stop.keep_queue {
                 continue;
             }
-            its.run.stop(stop.wish(), now_ms);
+            its.run.stop(stop.wish(now_ms), now_ms);
             its.write_down(now_ms)?;
             done.queued += u32::from(!was_final && never_began && its.run.state.is_final());
         }
