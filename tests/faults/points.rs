@@ -1,12 +1,15 @@
 //! A crash at each named place between a transaction and what follows it.
 
+use harness::api::{assert_end, step_of};
+use harness::eventually::LONG_PATIENCE;
 use harness::world::Server;
 use harness::{Settings, Shape, Story, World};
+use serde_json::Value;
 
 use crate::load::Load;
 
 /// A place, whose it is, and the passage at which it crashes.
-const POINTS: [(&str, &str, u32); 14] = [
+const POINTS: [(&str, &str, u32); 15] = [
     ("run.accepted", "pipeline", 1),
     ("run.accepted", "pipeline", 3),
     ("run.assigned", "scheduler", 1),
@@ -14,6 +17,7 @@ const POINTS: [(&str, &str, u32); 14] = [
     ("attempt.recorded", "pipeline", 1),
     ("attempt.recorded", "pipeline", 2),
     ("attempt.recorded", "pipeline", 7),
+    ("attempt.ended", "pipeline", 1),
     ("stop.accepted", "pipeline", 1),
     ("outbox.published", "pipeline", 1),
     ("outbox.published", "pipeline", 4),
@@ -42,6 +46,7 @@ pub(crate) fn stories() -> Vec<Story> {
 async fn a_crash(shape: Shape, point: &str, service: &str, count: u32) {
     let world = World::start(Settings::of(shape)).await;
     let load = Load::of(&world).await;
+    let lost = world.api().define_steps("lost", LOST).await;
     let server = world.server(service);
     server.kill();
     server.set("PENSTOCK_FAULT_POINT", Some(&format!("{point}:{count}")));
@@ -51,12 +56,18 @@ async fn a_crash(shape: Shape, point: &str, service: &str, count: u32) {
             stop_one(&world, &load.pipeline).await;
         }
     };
+    let loss = async {
+        if point == "attempt.ended" {
+            lose_one(&world, &lost).await;
+        }
+    };
     let crash = async {
         assert!(!server.ended().await.success(), "{}", server.said());
         server.set("PENSTOCK_FAULT_POINT", None);
         world.start_again(server).await;
     };
-    let (started, (), ()) = tokio::join!(until_the_crash(&world, &load, server), crash, stop);
+    let work = until_the_crash(&world, &load, server);
+    let (started, (), (), ()) = tokio::join!(work, crash, stop, loss);
     let runs = load.has_ended(&world, started).await;
     assert_eq!(runs.len(), started, "each key started one run");
     let odd = runs
@@ -68,6 +79,28 @@ async fn a_crash(shape: Shape, point: &str, service: &str, count: u32) {
         "{runs:#?}"
     );
     world.finish().await;
+}
+
+/// A step that only an executor that is killed gets out of.
+const LOST: &str = "- {id: stay, run: 'test $PENSTOCK_ATTEMPT != 1 || sleep 600'}";
+
+/// Kills the executor of a run, which its next start gives back as lost. The run goes on.
+async fn lose_one(world: &World, pipeline: &str) {
+    let api = world.api();
+    api.start_stubbornly(pipeline, &world.name("lost")).await;
+    let stays = |run: &Value| step_of(run, "stay")["state"] == "running";
+    let what = ("stays where it is", stays);
+    api.run_within(LONG_PATIENCE, pipeline, 1, what).await;
+    // Where all are one process, its next start comes to the place before it is ready.
+    let executor = world.server("executor");
+    executor.kill();
+    world.start_only(executor);
+    let run = world.api().ended_at_last(pipeline, 1).await;
+    assert_end(&run, "succeeded", "completed");
+    assert!(run["attempt"].as_i64() > Some(1), "{run:#}");
+    let log = world.api().log(pipeline, 1).await;
+    let losses = log.iter().filter(|it| it["kind"] == "attempt.lost").count();
+    assert_eq!(run["attempt"], losses + 1, "{log:#?}");
 }
 
 /// Starts runs until the place was passed so often, and answers how many: those that come at the
@@ -89,16 +122,12 @@ async fn until_the_crash(world: &World, load: &Load, server: &Server) -> usize {
 /// Asks for the first run's stop until it is accepted.
 async fn stop_one(world: &World, pipeline: &str) {
     let path = format!("/api/v2/pipelines/{pipeline}/runs/1/stop");
-    harness::eventually_within(
-        harness::eventually::LONG_PATIENCE,
-        "a stop is accepted",
-        async || {
-            let api = world.api();
-            let request = api
-                .request(reqwest::Method::POST, &path)
-                .json(&serde_json::json!({"mode": "cancel"}));
-            (api.try_send(request).await?.status == 202).then_some(())
-        },
-    )
+    harness::eventually_within(LONG_PATIENCE, "a stop is accepted", async || {
+        let api = world.api();
+        let request = api
+            .request(reqwest::Method::POST, &path)
+            .json(&serde_json::json!({"mode": "cancel"}));
+        (api.try_send(request).await?.status == 202).then_some(())
+    })
     .await;
 }
