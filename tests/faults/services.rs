@@ -1,7 +1,9 @@
 //! Each service is killed under load, and several of a kind work beside one another.
 
-use harness::api::assert_end;
-use harness::{Settings, Shape, Story, World, own};
+use harness::api::{assert_end, is_ended, step_of};
+use harness::invariants::processes;
+use harness::{Settings, Shape, Story, World, eventually, own};
+use serde_json::Value;
 
 use crate::load::Load;
 
@@ -10,6 +12,7 @@ pub(crate) fn stories() -> Vec<Story> {
     let apart = own![
         runs_survive_a_crash_of_each_service_under_load,
         a_scheduler_restarts_with_leases_live,
+        a_scheduler_that_is_away_for_longer_than_a_lease_loses_no_run,
         two_schedulers_and_two_executors_share_the_work,
         two_pipeline_services_share_a_database,
     ];
@@ -70,6 +73,56 @@ async fn a_scheduler_restarts_with_leases_live(shape: Shape) {
     let run = api.ended_at_last(&pipeline, 1).await;
     assert_end(&run, "succeeded", "completed");
     assert_eq!(run["attempt"], 1, "no lease lapsed: {run:#}");
+    world.finish().await;
+}
+
+async fn a_scheduler_that_is_away_for_longer_than_a_lease_loses_no_run(shape: Shape) {
+    let world = World::start(Settings::of(shape)).await;
+    let (api, gate) = (world.api(), world.gate());
+    let steps = format!(
+        "- {{id: first, run: 'echo first'}}\n\
+         - {{id: second, run: 'echo second in $PENSTOCK_ATTEMPT; {}; echo through'}}\n\
+         - {{id: third, run: 'echo third'}}",
+        gate.pass()
+    );
+    let pipeline = api.define_steps("cut", &steps).await;
+    api.start(&pipeline).await;
+    api.step_is(&pipeline, 1, "second", "running").await;
+    eventually("its process runs", async || {
+        (!processes(&world).is_empty()).then_some(())
+    })
+    .await;
+    let scheduler = world.server("scheduler");
+    scheduler.kill();
+    // Accepted while nobody can hand it out.
+    api.start(&pipeline).await;
+    eventually("the lease lapses, and what it held is cut", async || {
+        processes(&world).is_empty().then_some(())
+    })
+    .await;
+    gate.open();
+    let run = api.run(&pipeline, 1).await;
+    assert!(
+        !is_ended(&run),
+        "a step that was cut counts for nothing: {run:#}"
+    );
+    world.start_again(scheduler).await;
+
+    let run = api.ended_at_last(&pipeline, 1).await;
+    assert_end(&run, "succeeded", "completed");
+    assert_eq!(run["attempt"], 2, "{run:#}");
+    let tries = ["first", "second", "third"].map(|it| step_of(&run, it)["tries"].clone());
+    assert_eq!(tries, [1, 2, 1], "only what was cut ran twice: {run:#}");
+    assert_eq!(
+        api.output(&pipeline, 1).await,
+        ["first", "second in 1", "second in 2", "through", "third"]
+    );
+    let log = api.log(&pipeline, 1).await;
+    let is_end = |it: &&Value| it["kind"] == "attempt.lost" || it["kind"] == "attempt.handed-back";
+    assert_eq!(log.iter().filter(is_end).count(), 1, "{log:#?}");
+    let next = api.ended_at_last(&pipeline, 2).await;
+    assert_end(&next, "succeeded", "completed");
+    assert_eq!(next["attempt"], 1, "{next:#}");
     world.finish().await;
 }
 
