@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use contracts::pipeline::attempts_client::AttemptsClient;
+use contracts::pipeline::{Outcome, ReportRequest, ReportResponse, StepReport};
 use harness::api::{assert_end, states, step_of};
 use harness::eventually::LONG_PATIENCE;
 use harness::invariants::processes;
+use harness::world::Server;
 use harness::{Settings, Shape, Story, World, eventually, own};
-use serde_json::json;
+use serde_json::{Value, json};
+use tonic::transport::Channel;
 
 pub(crate) fn stories() -> Vec<Story> {
     let mut stories = own![
@@ -90,10 +94,7 @@ async fn another_executor_goes_on_in_a_copy_of_the_workspace(shape: Shape) {
 }
 
 /// The executor that has the run, and the other one.
-fn holder<'w>(
-    world: &'w World,
-    run: &serde_json::Value,
-) -> (&'w harness::world::Server, &'w harness::world::Server) {
+fn holder<'w>(world: &'w World, run: &Value) -> (&'w Server, &'w Server) {
     let (one, two) = (world.server("executor"), world.server("executor-2"));
     if run["executor"]
         .as_str()
@@ -148,9 +149,8 @@ async fn a_run_that_loses_three_executors_in_a_row_fails(shape: Shape) {
     world.api().start(&pipeline).await;
     for attempt in 1..=3 {
         let api = world.api();
-        let begun = |run: &serde_json::Value| {
-            run["attempt"] == attempt && step_of(run, "kills")["state"] == "running"
-        };
+        let begun =
+            |run: &Value| run["attempt"] == attempt && step_of(run, "kills")["state"] == "running";
         api.run_within(LONG_PATIENCE, &pipeline, 1, ("is at the attempt", begun))
             .await;
         world.crash("executor").await;
@@ -223,6 +223,15 @@ async fn a_frozen_executor_reports_too_late(shape: Shape) {
         (of_first() == 0).then_some(())
     })
     .await;
+    let pipelines = world.server("pipeline");
+    let refused = async || {
+        world
+            .counted(pipelines, "penstock_refused_reports_total")
+            .await
+    };
+    let before = refused().await;
+    assert!(report_of_first(pipelines, &run).await.refused);
+    assert_eq!(refused().await - before, 1.0, "a late report is counted");
     frozen.resume();
     let second = api.through(&pipeline).await;
     assert_end(&second, "succeeded", "completed");
@@ -232,6 +241,26 @@ async fn a_frozen_executor_reports_too_late(shape: Shape) {
         "what the first attempt says later changes nothing"
     );
     world.finish().await;
+}
+
+/// What an executor is answered that says of the first attempt that its step went well.
+async fn report_of_first(pipelines: &Server, run: &Value) -> ReportResponse {
+    let url = pipelines.grpc_url().unwrap();
+    let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+    let work = StepReport {
+        step_id: "work".into(),
+        r#try: 1,
+        outcome: Outcome::Succeeded.into(),
+        ..StepReport::default()
+    };
+    let report = ReportRequest {
+        run_id: run["id"].as_str().unwrap().to_owned(),
+        attempt: 1,
+        steps: vec![work],
+        last_seq: 1,
+    };
+    let answer = AttemptsClient::new(channel).report(report).await;
+    answer.unwrap().into_inner()
 }
 
 async fn a_stop_ends_a_run_whose_executor_is_gone(shape: Shape) {

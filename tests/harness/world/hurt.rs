@@ -18,6 +18,22 @@ impl World {
             })
     }
 
+    /// What the metrics of this name have counted in a process, over all their labels. 0 if it has
+    /// none.
+    pub async fn counted(&self, server: &Server, metric: &str) -> f64 {
+        let url = self.url_of(server).expect("the process has an address");
+        let answer = crate::api::http().get(format!("{url}/metrics")).send();
+        let text = answer.await.expect("metrics are there").text().await;
+        let text = text.expect("metrics are text");
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(metric)?;
+            let (_, value) = rest.rsplit_once(' ')?;
+            rest.starts_with([' ', '{'])
+                .then(|| value.parse::<f64>().ok())?
+        });
+        values.sum()
+    }
+
     pub(super) fn gateway(&self) -> &Server {
         self.server("gateway")
     }

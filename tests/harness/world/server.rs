@@ -78,6 +78,12 @@ impl Server {
         env.extend(value.map(|value| (variable.to_owned(), value.to_owned())));
     }
 
+    /// The address of its gRPC, if peers call it.
+    pub fn grpc_url(&self) -> Option<String> {
+        let at = self.args.iter().position(|it| it == "--grpc-listen")?;
+        self.args.get(at + 1).map(|it| format!("http://{it}"))
+    }
+
     /// Its process id, while it runs.
     pub fn pid(&self) -> Option<u32> {
         locked(&self.child).as_ref().map(Child::id)
