@@ -71,7 +71,8 @@ const CONFIG: &str = with_configuration!(
     "\
 Examples:
   penstock config
-  penstock config --config deploy/config/spread.toml"
+  penstock config --config deploy/config/single.toml
+What a server would refuse is refused here too."
 );
 
 /// Runs pipelines, and can always say what became of them.
@@ -92,7 +93,7 @@ pub enum Command {
     /// Run some of the services, to be one of several processes
     #[command(after_help = SERVE)]
     Serve(ServeArgs),
-    /// Print the configuration that a server would have, as TOML, with secrets hidden
+    /// Check the configuration that a server would have, and print it as TOML with secrets hidden
     #[command(after_help = CONFIG)]
     Config(ServerArgs),
     /// Commands to a server.

@@ -64,7 +64,12 @@ pub enum Shape {
 
 fn print_config(args: &ServerArgs) -> ExitCode {
     let outcome = Config::load(args.config.as_deref(), args.layer());
-    match outcome.and_then(|config| config.shown()) {
+    // What is printed is what was said; what `up` refuses isn't.
+    let checked = outcome.and_then(|config| {
+        let _ = config.clone().checked(&Role::ALL.into(), Shape::AllInOne)?;
+        config.shown()
+    });
+    match checked {
         Ok(text) => match io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,

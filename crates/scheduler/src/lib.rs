@@ -39,9 +39,10 @@ pub use migration::Migrator;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How long an executor may be silent before its attempts are lost: 1 s to 10 min. Default 30 s.
+    /// How long an executor may be silent before its attempts are lost: 100 ms to 10 min. Default
+    /// 30 s; below 1 s a busy machine loses attempts for nothing.
     pub lease: Period,
-    /// How often the queue is compared with the truth. Default 30 s.
+    /// How often the queue is compared with the truth: 100 ms to 10 min. Default 30 s.
     pub reconcile: Period,
 }
 
