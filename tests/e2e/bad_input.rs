@@ -273,7 +273,7 @@ async fn wrong_configuration_is_said(_: Shape) {
     let file = file.display().to_string();
     for (args, word) in [
         (&["--config", file.as_str()][..], "slotz"),
-        (&["--listen", "nowhere"], "gateway.listen"),
+        (&["--listen", "nowhere"], "--listen"),
         (&["--config", "/no/such/file.toml"], "/no/such/file.toml"),
     ] {
         let said = up(args).await;

@@ -2,16 +2,32 @@
 
 use contracts::message::TokenUsed;
 use harness::api::http;
-use harness::{Story, World, eventually, shared};
+use harness::{Shape, Story, World, eventually, shared};
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+use crate::ends::ENDLESS;
+use crate::stop::begun;
 
 pub(crate) fn stories() -> Vec<Story> {
-    shared![
+    let spread = shared![peers_are_told_what_there_is_to_call_and_whether_it_serves];
+    let spread = spread.into_iter().map(|it| it.only(&[Shape::Spread]));
+    let all = shared![
         health_and_metrics_are_there_for_everyone,
+        what_runs_and_stops_take_is_measured,
         the_api_describes_itself,
         executors_are_listed_with_their_slots,
         the_configuration_is_printed_without_secrets,
+        a_configuration_that_no_server_would_have_is_not_printed,
         uses_of_tokens_are_told,
-    ]
+    ];
+    all.into_iter().chain(spread).collect()
 }
 
 async fn health_and_metrics_are_there_for_everyone(world: &World) {
@@ -40,6 +56,60 @@ async fn health_and_metrics_are_there_for_everyone(world: &World) {
     ] {
         assert!(all.contains(name), "{name} is not among the metrics");
     }
+}
+
+async fn what_runs_and_stops_take_is_measured(world: &World) {
+    let measured = [
+        ("scheduler", "penstock_queue_seconds_count"),
+        ("executor", "penstock_step_start_seconds_count"),
+        ("executor", "penstock_stop_seconds_count"),
+        ("pipeline", "penstock_run_stop_seconds_count"),
+    ];
+    let mut before = Vec::new();
+    for (service, metric) in measured {
+        before.push(world.counted(world.server(service), metric).await);
+    }
+    let api = world.api();
+    let (pipeline, run_count) = begun(world, ENDLESS, "endless").await;
+    assert_eq!(api.stop(&pipeline, run_count, "cancel").await.status, 202);
+    api.ended(&pipeline, run_count).await;
+    for ((service, metric), before) in measured.into_iter().zip(before) {
+        let after = world.counted(world.server(service), metric).await;
+        assert!(after > before, "{metric} of {service}: {before}, {after}");
+    }
+}
+
+async fn peers_are_told_what_there_is_to_call_and_whether_it_serves(world: &World) {
+    for (service, own) in [
+        ("registry", "penstock.registry.v1.Registry"),
+        ("audit-log", "penstock.audit.v1.AuditLog"),
+        ("pipeline", "penstock.pipeline.v1.Attempts"),
+        ("scheduler", "penstock.scheduler.v1.Scheduler"),
+    ] {
+        let url = world.server(service).grpc_url().unwrap();
+        let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+        let mut health = HealthClient::new(channel.clone());
+        let said = health.check(HealthCheckRequest::default()).await.unwrap();
+        assert_eq!(said.into_inner().status(), ServingStatus::Serving);
+        let listed = listed(channel).await;
+        assert!(listed.iter().any(|it| it == own), "{service}: {listed:?}");
+    }
+}
+
+/// The services that reflection lists.
+async fn listed(channel: Channel) -> Vec<String> {
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut client = ServerReflectionClient::new(channel);
+    let asked = futures::stream::iter([request]);
+    let answers = client.server_reflection_info(asked).await.unwrap();
+    let answer = answers.into_inner().message().await.unwrap().unwrap();
+    let Some(MessageResponse::ListServicesResponse(listed)) = answer.message_response else {
+        panic!("{answer:?}")
+    };
+    listed.service.into_iter().map(|it| it.name).collect()
 }
 
 async fn the_api_describes_itself(world: &World) {
@@ -79,6 +149,19 @@ async fn the_configuration_is_printed_without_secrets(world: &World) {
         said.out.contains("[scheduler]") && !said.out.contains(harness::world::TOKEN),
         "{said:?}"
     );
+}
+
+async fn a_configuration_that_no_server_would_have_is_not_printed(world: &World) {
+    for (variable, value, named) in [
+        ("PENSTOCK_WORKERS", "0", "workers"),
+        ("PENSTOCK_DATABASE__URL", "mysql://x", "database.url"),
+        ("PENSTOCK_GRPC__LISTEN", "0.0.0.0:7070", "PENSTOCK_PEER_KEY"),
+    ] {
+        let said = world.command(&["config"]).without("PENSTOCK_TOKEN");
+        let said = said.env(variable, value).said().await;
+        assert_eq!((said.code, said.out.as_str()), (Some(64), ""), "{said:?}");
+        assert!(said.err.contains(named), "{said:?}");
+    }
 }
 
 async fn uses_of_tokens_are_told(world: &World) {

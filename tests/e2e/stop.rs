@@ -51,7 +51,7 @@ async fn a_stopped_queued_run_never_starts(world: &World) {
 }
 
 /// Starts a run of these steps and waits until the first of them says that it is on.
-async fn begun(world: &World, steps: &str, first: &str) -> (String, i64) {
+pub(crate) async fn begun(world: &World, steps: &str, first: &str) -> (String, i64) {
     let api = world.api();
     let pipeline = api.define_steps("stopped", steps).await;
     let run_count = api.start(&pipeline).await;
