@@ -5,6 +5,7 @@ use contracts::audit::{
     Entry, LatestActivityRequest, LatestActivityResponse, QueryActivityRequest,
     QueryActivityResponse,
 };
+use contracts::id::is_object_id;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use runtime::clock;
@@ -66,7 +67,16 @@ impl AuditLog for Api {
     ) -> Result<Response<LatestActivityResponse>, Status> {
         let request = request.into_inner();
         let whose = Whose::try_from(&request)?;
-        let which = Which::try_from(&request)?;
+        let before = match request.before.as_str() {
+            "" => None,
+            id if is_object_id(id) => Some(self.store.mark(&whose, id).await?),
+            mark => Some(mark.parse()?),
+        };
+        let which = Which {
+            console_only: request.console_only,
+            before,
+            limit: limit(request.limit)?,
+        };
         let latest = self.store.latest(&whose, &which).await?;
         let entries = latest.records.into_iter().flat_map(told).collect();
         let next = latest.next.map(|it| it.to_string()).unwrap_or_default();
@@ -103,19 +113,6 @@ impl TryFrom<&LatestActivityRequest> for Whose {
         Ok(Self {
             pipeline_id: given(pipeline_id).map(TryFrom::try_from).transpose()?,
             run_id: given(run_id).map(TryFrom::try_from).transpose()?,
-        })
-    }
-}
-
-impl TryFrom<&LatestActivityRequest> for Which {
-    type Error = Error;
-
-    fn try_from(request: &LatestActivityRequest) -> Result<Self, Error> {
-        let before = Some(&request.before).filter(|it| !it.is_empty());
-        Ok(Self {
-            console_only: request.console_only,
-            before: before.map(|it| it.parse()).transpose()?,
-            limit: limit(request.limit)?,
         })
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod activity;
 mod asking;
 mod document;
 pub(crate) mod envelope;
+mod filter;
 mod input;
 mod messages;
 pub(crate) mod pipeline;

@@ -12,6 +12,7 @@ use contracts::audit::{Entry, LatestActivityRequest};
 use contracts::pipeline::{ListRunsRequest, Pipeline};
 
 use super::asking::{self, pipeline_ref};
+use super::filter::{self, Filter};
 use super::input::Input;
 use super::record::{Book, Record};
 use crate::Gateway;
@@ -49,7 +50,7 @@ pub(crate) async fn logs(
         run_id: run.as_ref().map(|run| run.id.clone()).unwrap_or_default(),
         console_only: input.text("type") == CONSOLE,
         limit,
-        before: String::new(),
+        before: filter::before(input.text("before")),
     };
     let runs = run.map(|run| HashMap::from([(run.id, run.run_count)]));
     let log = Log {
@@ -58,7 +59,7 @@ pub(crate) async fn logs(
         pipeline,
         runs,
     };
-    let page = log.page(request).await?;
+    let page = log.page(request, &Filter::of(&input)?).await?;
     let next = page.next.map(|next| ("x-next-cursor", next));
     Ok((AppendHeaders(next), Json(page.records)))
 }
@@ -81,20 +82,42 @@ struct Page {
 
 impl Log<'_> {
     /// As many records as are asked for, or as a few answers of the audit log hold.
-    async fn page(&self, mut request: LatestActivityRequest) -> Result<Page, Problem> {
+    async fn page(
+        &self,
+        mut request: LatestActivityRequest,
+        filter: &Filter,
+    ) -> Result<Page, Problem> {
         let limit = usize::try_from(request.limit).unwrap_or_default();
+        if filter.chooses() {
+            request.limit = MAX_RECORDS;
+        }
         let mut records = Vec::new();
         for _ in 0..MAX_ANSWERS {
             let client = self.gateway.peers.audit_log();
             let answer = client.clone().latest_activity(request.clone()).await?;
             let answer = answer.into_inner();
-            records.extend(self.records(&answer.entries).await?);
+            for record in self.records(&answer.entries).await? {
+                if filter.ends_at(&record) {
+                    let next = None;
+                    return Ok(Page { records, next });
+                }
+                if records.len() == limit {
+                    // Records that would have been left out may be all that follows.
+                    let next = records.last().map(cursor);
+                    return Ok(Page { records, next });
+                }
+                if filter.takes(&record) {
+                    records.push(record);
+                }
+            }
             request.before = answer.next;
             let left = limit.saturating_sub(records.len());
             if request.before.is_empty() || left == 0 {
                 break;
             }
-            request.limit = u32::try_from(left).unwrap_or(MAX_RECORDS);
+            if !filter.chooses() {
+                request.limit = u32::try_from(left).unwrap_or(MAX_RECORDS);
+            }
         }
         let next = Some(request.before).filter(|it| !it.is_empty());
         Ok(Page { records, next })
@@ -108,6 +131,11 @@ impl Log<'_> {
         };
         Ok(Book { pipeline, runs }.records(entries))
     }
+}
+
+/// Where a record is, as the audit log says it.
+fn cursor(record: &Record) -> String {
+    format!("{}-{}", record.ms(), record.id())
 }
 
 /// The numbers of the runs that spoke. A page holds the newest runs, and so do the entries.

@@ -154,6 +154,31 @@ impl Book {
 }
 
 impl Record {
+    pub(super) fn id(&self) -> &String {
+        &self.id
+    }
+
+    /// Its time in milliseconds since 1970-01-01 UTC.
+    pub(super) fn ms(&self) -> i64 {
+        self.created_at.ms()
+    }
+
+    /// Empty if it is about the run.
+    pub(super) fn step_id(&self) -> &str {
+        self.step_id.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn status(&self) -> &'static str {
+        self.status
+    }
+
+    /// Whether its message or output has this text, which is in lowercase.
+    pub(super) fn says(&self, text: &str) -> bool {
+        let console = self.api_response.as_ref().map(|it| it.text.as_str());
+        let mut texts = [Some(self.message.as_str()), console].into_iter().flatten();
+        texts.any(|it| it.to_lowercase().contains(text))
+    }
+
     /// Adds a line of output.
     fn append(&mut self, line: &ActivityEntry) {
         let time = self.created_at.max(Time::at(line.time_ms));

@@ -4,6 +4,7 @@
 
 mod fakes;
 mod following;
+mod logs;
 mod opsera;
 mod own;
 mod rules;

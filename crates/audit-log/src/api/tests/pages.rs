@@ -221,6 +221,17 @@ async fn records_are_the_same_however_few_are_asked_for() {
             }
         }
         assert_eq!(found, all.entries);
+        let line = all.entries[100].entry.clone().unwrap();
+        let first = all.entries[100].record;
+        let time_ms = i64::try_from(1000 + first).unwrap();
+        let request = LatestActivityRequest {
+            before: contracts::id::record_id(RUN, 1, first, time_ms, ""),
+            ..latest(1000, false)
+        };
+        let older = client.latest_activity(request).await.unwrap().into_inner();
+        assert!(all.entries.ends_with(&older.entries));
+        let newest = older.entries[0].entry.as_ref().unwrap();
+        assert!(newest.seq < line.seq && !older.entries.iter().any(|it| it.record == first));
         let records: std::collections::BTreeSet<_> =
             found.iter().map(|it| (it.record, it.chunk)).collect();
         // Two steps in each of forty chunks, and the life-cycle lines.
