@@ -4,6 +4,7 @@
 
 mod fakes;
 mod following;
+mod listing;
 mod logs;
 mod opsera;
 mod own;
