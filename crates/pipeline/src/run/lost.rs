@@ -29,13 +29,17 @@ impl Run {
     }
 
     fn interrupted(&mut self, position: usize, how: AttemptEnd, now_ms: i64) {
-        let fails = how == AttemptEnd::Lost && self.on_lost(position) == OnLost::Fail;
+        // Also when it was handed back: it was granted, and nobody saw it through.
+        let fails = how != AttemptEnd::Finished && self.on_lost(position) == OnLost::Fail;
         let stays =
             self.stop.is_none() && self.state == State::Running || self.plan.steps[position].always;
         let step = &mut self.steps[position];
         (step.ended_at_ms, step.changed) = (Some(now_ms), true);
         step.progress.state = if fails {
-            step.message = "its executor was lost".into();
+            step.message = match how {
+                AttemptEnd::HandedBack => "its executor was shut down before it was through".into(),
+                AttemptEnd::Lost | AttemptEnd::Finished => "its executor was lost".into(),
+            };
             StepState::Failed
         } else if stays {
             StepState::Pending

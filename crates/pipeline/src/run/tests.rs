@@ -177,14 +177,17 @@ fn three_lost_attempts_in_a_row_fail_the_run() {
 
 #[test]
 fn a_step_that_says_so_fails_with_its_executor() {
-    let mut run = run("{name: x, steps: [{id: a, run: 'true', onLost: fail}]}");
-    run.begin(1, holder(1), 1);
-    run.grant(1);
-    run.attempt_ended(1, AttemptEnd::Lost, 2);
-    assert_eq!(
-        (run.state, run.cause),
-        (State::Failed, Some(EndCause::ExecutorLost))
-    );
+    for how in [AttemptEnd::Lost, AttemptEnd::HandedBack] {
+        let mut run = run("{name: x, steps: [{id: a, run: 'true', onLost: fail}]}");
+        run.begin(1, holder(1), 1);
+        run.grant(1);
+        run.attempt_ended(1, how, 2);
+        assert_eq!(
+            (run.state, run.cause),
+            (State::Failed, Some(EndCause::ExecutorLost)),
+            "{how:?}"
+        );
+    }
 }
 
 #[test]
