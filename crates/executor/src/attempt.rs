@@ -44,7 +44,11 @@ pub(crate) async fn carry_out(
 ) -> Parting {
     let since = Instant::now();
     let begun = tokio::select! {
-        begun = calls::begin(&kit, &key) => begun,
+        begun = calls::begin(&kit, &key) => match begun {
+            Some(begun) => begun,
+            // Nothing has started here, so this can begin anew, and the slot is another's meanwhile.
+            None => return Parting::Busy,
+        },
         parting = fated(&mut orders) => return parting,
     };
     match begun.verdict() {
@@ -187,7 +191,7 @@ impl Attempt {
 
     fn finished(&mut self, done: Result<Done, tokio::task::JoinError>) -> Vec<Heard> {
         let Ok(Done { of, report, is_cut }) = done else {
-            return vec![Heard::Ordered(Stop::None, Fate::HandedBack)];
+            return vec![Heard::Broken];
         };
         runtime::fault_point::pass("step.ended");
         if !self.kit.lease.is_live() {

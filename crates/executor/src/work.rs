@@ -188,8 +188,9 @@ impl Work {
         let carried_out = attempt::carry_out(kit.clone(), key.clone(), traceparent, orders);
         let carried_out = async move {
             let outcome = AssertUnwindSafe(carried_out).catch_unwind().await;
-            // Dropping it has killed what it ran, so it can be given back.
-            kit.shift.part(&key, outcome.unwrap_or(Parting::HandedBack));
+            // Dropping it has killed what it ran. Lost and not handed back: a run that does this each
+            // time must not go on for ever.
+            kit.shift.part(&key, outcome.unwrap_or(Parting::Lost));
         };
         self.kit.tasks.spawn(carried_out.instrument(span));
     }

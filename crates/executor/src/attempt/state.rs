@@ -51,6 +51,8 @@ pub(crate) enum Heard {
     Finished(Try),
     /// A try was cut because the lease was about to lapse: what became of it isn't its own doing.
     Cut(Try),
+    /// A try ended without an outcome, by a fault of ours. What else runs ends with the attempt.
+    Broken,
     /// What others have said up to now.
     Ordered(Stop, Fate),
     /// It is time to report again.
@@ -168,12 +170,24 @@ impl State {
             }
             Heard::Cut(ended) => {
                 self.running.remove(&ended);
-                self.end.get_or_insert(End::HandedBack);
+                self.lose();
+            }
+            Heard::Broken => {
+                self.running.clear();
+                self.lose();
             }
             Heard::Ordered(stop, fate) => self.ordered(stop, fate),
             Heard::Due => self.is_report_due = true,
         }
         self.settle()
+    }
+
+    /// What became of it can't be told; what was decided before stays, unless it is to go on
+    /// elsewhere as if nothing had happened.
+    fn lose(&mut self) {
+        if matches!(self.end, None | Some(End::HandedBack)) {
+            self.end = Some(End::Lost);
+        }
     }
 
     fn answered(&mut self, answer: Answer) {

@@ -239,11 +239,24 @@ fn what_is_given_back_may_be_over_or_lost_before() {
 }
 
 #[test]
-fn a_step_that_the_lease_cut_gives_the_attempt_back() {
+fn a_step_that_the_lease_cut_loses_the_attempt() {
     holds(vec![
         (granted(&["a", "b"]), vec![start("a"), start("b")]),
-        (Heard::Cut(first("a")), vec![term("b")]),
-        (Heard::Cut(first("b")), vec![Deed::End(End::HandedBack)]),
+        (Heard::Cut(first("a")), vec![kill("b")]),
+        (Heard::Cut(first("b")), vec![Deed::End(End::Lost)]),
+    ]);
+    holds(vec![
+        (granted(&["a"]), vec![start("a")]),
+        (fated(Fate::HandedBack), vec![term("a")]),
+        (Heard::Cut(first("a")), vec![Deed::End(End::Lost)]),
+    ]);
+}
+
+#[test]
+fn a_try_without_an_outcome_loses_the_attempt_at_once() {
+    holds(vec![
+        (granted(&["a", "b"]), vec![start("a"), start("b")]),
+        (Heard::Broken, vec![Deed::End(End::Lost)]),
     ]);
 }
 
@@ -298,7 +311,7 @@ proptest! {
                     stop = stop.max(answer.stop);
                 }
                 Heard::Ordered(mode, _) => stop = stop.max(*mode),
-                Heard::Finished(_) | Heard::Cut(_) | Heard::Due => {}
+                Heard::Finished(_) | Heard::Cut(_) | Heard::Broken | Heard::Due => {}
             }
             for deed in state.hear(heard) {
                 prop_assert!(!has_ended, "{deed:?} after the end");
