@@ -231,7 +231,11 @@ async fn a_frozen_executor_reports_too_late(shape: Shape) {
     };
     let before = refused().await;
     assert!(report_of_first(pipelines, &run).await.refused);
-    assert_eq!(refused().await - before, 1.0, "a late report is counted");
+    let counted = refused().await - before;
+    assert!(
+        (counted - 1.0).abs() < 0.5,
+        "a late report is counted: {counted}"
+    );
     frozen.resume();
     let second = api.through(&pipeline).await;
     assert_end(&second, "succeeded", "completed");

@@ -3,7 +3,7 @@
 use contracts::message::{Actor as ActorMessage, StopMode as StopMessage};
 use contracts::pipeline as wire;
 use runtime::Aside;
-use steps::Definition;
+use steps::{Definition, Fault, Faults};
 use tonic::{Request, Response, Status};
 
 use super::view;
@@ -46,7 +46,15 @@ impl Pipelines {
     /// Reads a definition, aside from the threads that answer others meanwhile.
     async fn definition(&self, source: String) -> Result<Definition, Error> {
         let read = self.reading.run(move || Definition::from_source(&source));
-        read.await?.map_err(Error::Faults)
+        let definition = read.await?.map_err(Error::Faults)?;
+        if definition.conflicts.is_empty() {
+            Ok(definition)
+        } else {
+            // Better refused than promised: places know nothing of it yet.
+            let message =
+                "is not kept by this version; remove it, or make the steps exclude each other";
+            Err(Error::Faults(Faults(vec![Fault::at("conflicts", message)])))
+        }
     }
 
     async fn whole_run(

@@ -301,6 +301,19 @@ async fn stopping_a_pipeline_ends_what_waits_and_tells_what_runs() {
 }
 
 #[tokio::test]
+async fn conflicts_are_refused_as_long_as_they_are_not_kept() {
+    let mut service = service().await;
+    let request = DefineRequest {
+        caller: Some(caller()),
+        source: "{name: a, conflicts: [b], steps: []}".into(),
+        ..Default::default()
+    };
+    let refused = service.pipelines.define(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("conflicts"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_definition_again_makes_no_version_and_another_of_the_name_is_refused() {
     let mut service = service().await;
     assert_eq!(service.define(ONE).await.version, 1);
