@@ -2,6 +2,7 @@
 
 use contracts::message::TokenUsed;
 use harness::api::http;
+use harness::topics::Told;
 use harness::{Shape, Story, World, eventually, shared};
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
@@ -175,7 +176,7 @@ async fn uses_of_tokens_are_told(world: &World) {
     let target = format!("GET {path}");
     let mut told = eventually("both uses are told", async || {
         let all = world.bus().all(world).await;
-        let uses = all.iter().filter_map(|it| it.decode::<TokenUsed>());
+        let uses = all.iter().filter_map(Told::decode::<TokenUsed>);
         let here: Vec<TokenUsed> = uses.filter(|it| it.target == target).collect();
         (here.len() >= 2).then_some(here)
     })

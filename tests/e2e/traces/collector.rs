@@ -1,6 +1,7 @@
 //! A collector of traces, as an operator has one: OTLP over gRPC.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
@@ -97,7 +98,7 @@ impl TraceService for Seeing {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let request = request.into_inner();
-        locked(&self.all).push_str(&format!("{request:?}"));
+        let _ = write!(locked(&self.all), "{request:?}");
         for resource in request.resource_spans {
             let named = attributes(&resource.resource.unwrap_or_default().attributes);
             let service = named.get("service.name").cloned().unwrap_or_default();
