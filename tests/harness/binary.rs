@@ -55,7 +55,8 @@ fn modified(path: &Path) -> Option<SystemTime> {
 
 fn build() {
     let status = Command::new("cargo")
-        .args(["build", "-p", "penstock"])
+        // With the features that the workspace has together, or its dependencies were built twice.
+        .args(["build", "--workspace", "--bin", "penstock"])
         .current_dir(xtask::root())
         .status()
         .expect("cargo can be started");

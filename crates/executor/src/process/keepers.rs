@@ -168,7 +168,9 @@ impl Keepers {
             let mut pool = lock(&self.pool);
             pool.starting -= 1;
             match started {
-                Ok(waiting) => pool.waiting.insert(0, waiting),
+                // Others may have come back meanwhile: one too many ends with its socket.
+                Ok(waiting) if pool.waiting.len() < pool.most => pool.waiting.insert(0, waiting),
+                Ok(_) => {}
                 // The next process starts its own, and then this is tried again.
                 Err(error) => tracing::warn!(%error, "no keeper waits ahead"),
             }
