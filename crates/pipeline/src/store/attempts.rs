@@ -58,6 +58,7 @@ impl Store {
         let mut locked = self.lock(&tx, run_id).await?;
         locked.run.attempt_ended(attempt, how, now_ms);
         if !locked.has_changed() {
+            tx.commit().await?;
             return Ok(locked.run);
         }
         let run = Self::save(&tx, locked, now_ms).await?;

@@ -141,9 +141,13 @@ impl Act for Together {
         }
         let changed = locked.values().flatten().filter(|it| it.has_changed());
         let changed: Vec<&Locked> = changed.collect();
-        if !changed.is_empty() {
+        let is_changed = !changed.is_empty();
+        if is_changed {
             Store::save_all(&tx, changed, now_ms).await?;
-            tx.commit().await?;
+        }
+        // Also where nothing has changed: what was read may wait for the same group commit.
+        tx.commit().await?;
+        if is_changed {
             runtime::fault_point::pass("attempt.recorded");
             store.relay.ring();
         }

@@ -46,6 +46,8 @@ impl Store {
         if let Some(row) = &existing
             && current_definition(&tx, row).await? == definition
         {
+            // Who made it may wait for the same group commit: it is told once it is true.
+            tx.commit().await?;
             return Ok(Stored {
                 row: row.clone(),
                 created,

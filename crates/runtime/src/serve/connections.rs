@@ -23,7 +23,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::Tasks;
 
 /// How long a client may take for the header of a request, from the end of the one before it on.
-const HEADER: Duration = Duration::from_secs(30);
+/// Longer than clients keep idle connections: one that is closed just as it is used again fails.
+const HEADER: Duration = Duration::from_mins(2);
 /// Open connections, at most.
 const CONNECTIONS: usize = 4096;
 /// The pause after the kernel refused a connection, for want of files for instance.
