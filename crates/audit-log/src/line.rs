@@ -176,6 +176,7 @@ pub(crate) fn of_step(event: &StepChanged) -> Option<Line> {
             "step.cancelled",
             format!("step {step_id} was cancelled{said}"),
         ),
+        StepState::Waiting => ("step.waiting", format!("step {step_id} waits{said}")),
         StepState::Skipped => ("step.skipped", format!("step {step_id} was skipped{said}")),
     };
     Some(Line {

@@ -96,6 +96,11 @@ messages! {
     Events, "penstock.token.changed.v1" => TokenChanged by token_id;
     Events, "penstock.secret.changed.v1" => SecretChanged by name;
     Activity, "penstock.activity.v1" => ActivityBatch by run_id;
+    Events, "penstock.gate.decided.v1" => GateDecided by run_id;
+    Events, "penstock.user.changed.v1" => UserChanged by user_id;
+    Events, "penstock.group.changed.v1" => GroupChanged by group_id;
+    Events, "penstock.tool.changed.v1" => ToolChanged by tool_id;
+    Events, "penstock.user.acted.v1" => UserActed by target_id;
     Access, "penstock.token.used.v1" => TokenUsed by token_id;
 }
 
@@ -116,6 +121,7 @@ impl Actor {
             user_id: "system".into(),
             name: "Penstock".into(),
             token_id: String::new(),
+            email: String::new(),
         }
     }
 }

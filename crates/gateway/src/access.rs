@@ -84,6 +84,8 @@ impl Access {
             target,
             outcome: outcome(answer),
             at_ms: now_ms,
+            http_status: answer.status().as_u16().into(),
+            ..TokenUsed::default()
         };
         let post = Post::of(&used, String::from(MessageId::made_at(now_ms)), now_ms);
         if post.is_ok_and(|post| queue.try_send(post).is_ok()) {

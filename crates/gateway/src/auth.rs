@@ -12,8 +12,7 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use contracts::message::Actor;
-use contracts::pipeline::Caller;
+use contracts::message::{Actor, Caller};
 use contracts::registry::registry_client::RegistryClient;
 use contracts::registry::{AuthenticateRequest, AuthenticateResponse};
 use runtime::{Kind, Route, clock};
@@ -52,11 +51,13 @@ impl Identity {
             user_id: answer.user_id,
             name: answer.user_name,
             token_id: answer.token_id,
+            ..Actor::default()
         };
         let caller = Caller {
             actor: Some(actor),
             account: answer.account,
             roles: answer.roles,
+            ..Caller::default()
         };
         Self {
             caller,

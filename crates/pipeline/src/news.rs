@@ -144,6 +144,7 @@ pub(crate) fn actor_message(actor: &Actor) -> message::Actor {
         user_id: actor.user_id.clone(),
         name: actor.name.clone(),
         token_id: actor.token_id.clone(),
+        email: actor.email.clone(),
     }
 }
 

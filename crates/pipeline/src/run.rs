@@ -37,6 +37,9 @@ pub struct Actor {
     pub name: String,
     /// The token's id, if one was used.
     pub token_id: String,
+    /// Empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub email: String,
 }
 
 /// Why a run ended.

@@ -33,7 +33,7 @@ words! {
 
     /// Where a step of a run is.
     StepState {
-        Pending, Running, Retrying, Succeeded, Warned, Failed, Cancelled, Skipped
+        Pending, Running, Retrying, Succeeded, Warned, Failed, Cancelled, Skipped, Waiting
     }
 
     /// Why a run ended.

@@ -294,5 +294,6 @@ pub(crate) fn ada() -> Actor {
         user_id: "5e1cbf251c26d68f7ce6361e".into(),
         name: "Ada".into(),
         token_id: "t".into(),
+        ..Actor::default()
     }
 }

@@ -1,6 +1,6 @@
 //! What the gateway asks: pipelines and their runs.
 
-use contracts::message::{Actor as ActorMessage, StopMode as StopMessage};
+use contracts::message::{Actor as ActorMessage, Caller as CallerMessage, StopMode as StopMessage};
 use contracts::pipeline as wire;
 use runtime::Aside;
 use steps::{Definition, Fault, Faults};
@@ -267,7 +267,7 @@ impl wire::pipelines_server::Pipelines for Pipelines {
 }
 
 impl Caller {
-    fn of(caller: Option<wire::Caller>) -> Result<Self, Error> {
+    fn of(caller: Option<CallerMessage>) -> Result<Self, Error> {
         let missing = || Error::Invalid("a call must say who calls".into());
         let caller = caller
             .filter(|it| !it.account.is_empty())
@@ -276,6 +276,7 @@ impl Caller {
             user_id,
             name,
             token_id,
+            email,
         } = caller.actor.ok_or_else(missing)?;
         Ok(Self {
             account: caller.account,
@@ -283,6 +284,7 @@ impl Caller {
                 user_id,
                 name,
                 token_id,
+                email,
             },
         })
     }

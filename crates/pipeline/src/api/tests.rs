@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use contracts::message::{Actor, AttemptEnd, EndCause, RunState, StopMode};
+use contracts::message::{Actor, AttemptEnd, Caller, EndCause, RunState, StopMode};
 use contracts::pipeline::attempts_client::AttemptsClient;
 use contracts::pipeline::begin_attempt_response::Verdict;
 use contracts::pipeline::pipelines_client::PipelinesClient;
 use contracts::pipeline::{
-    BeginAttemptRequest, BeginAttemptResponse, Caller, DefineRequest, EndAttemptRequest,
-    GetRunRequest, ListPipelinesRequest, Outcome, Pipeline, PipelineRef, ReportRequest,
-    ReportResponse, Run, StartRunRequest, StartRunResponse, StepReport, StopRunsRequest,
+    BeginAttemptRequest, BeginAttemptResponse, DefineRequest, EndAttemptRequest, GetRunRequest,
+    ListPipelinesRequest, Outcome, Pipeline, PipelineRef, ReportRequest, ReportResponse, Run,
+    StartRunRequest, StartRunResponse, StepReport, StopRunsRequest,
 };
 use contracts::registry::registry_server::RegistryServer;
 use outbox::Bus;
@@ -65,11 +65,13 @@ fn caller() -> Caller {
         user_id: "u".into(),
         name: "ann".into(),
         token_id: String::new(),
+        ..Actor::default()
     };
     Caller {
         actor: Some(actor),
         account: "default".into(),
         roles: vec![],
+        ..Caller::default()
     }
 }
 

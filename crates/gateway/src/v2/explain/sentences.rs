@@ -238,6 +238,7 @@ fn step(step: &RunStep) -> Option<Sentence> {
             "Try {tries} of the step {id} failed{}; another one is due.",
             why(step)
         ),
+        StepState::Waiting => format!("The step {id} waits for what is outside{}.", why(step)),
         StepState::Failed => format!("The step {id} failed{}.", why(step)),
         StepState::Warned => format!("The step {id} warned{}.", why(step)),
         StepState::Unspecified
