@@ -2,23 +2,28 @@
 //!
 //! The port speaks HTTP/1.1. A connection ends that is silent for too long before a request or in the
 //! middle of its header, so clients that never finish one can't use up the port. One that finds no
-//! room is told so and closed, and counted (`penstock_http_connections_refused_total`).
+//! room is told so and closed, and counted (`penstock_http_connections_refused_total`). Each request
+//! carries its client's address as [`ConnectInfo`].
 //!
 //! **Invariant:** a connection belongs to the tasks of its process: draining lets it finish the
 //! request that it is at, and nobody begins another.
 
 use std::io::{self, ErrorKind, Write as _};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::ServiceExt as _;
 
 use crate::Tasks;
 
@@ -87,7 +92,7 @@ impl Port {
     async fn accept(&self, listener: TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => self.take(stream),
+                Ok((stream, client)) => self.take(stream, client),
                 Err(error) if is_of_client(&error) => {}
                 Err(error) => {
                     tracing::error!("no HTTP connection can be accepted: {error}");
@@ -97,17 +102,24 @@ impl Port {
         }
     }
 
-    fn take(&self, stream: TcpStream) {
+    fn take(&self, stream: TcpStream, client: SocketAddr) {
         match self.room.clone().try_acquire_owned() {
-            Ok(place) => self.answer(stream, place),
+            Ok(place) => self.answer(stream, client, place),
             Err(_) => refuse(stream),
         }
     }
 
-    fn answer(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn answer(&self, stream: TcpStream, client: SocketAddr, place: OwnedSemaphorePermit) {
         let _ = stream.set_nodelay(true);
         let builder = self.builder.clone();
-        let service = TowerToHyperService::new(self.router.clone());
+        let router = self
+            .router
+            .clone()
+            .map_request(move |mut request: Request<_>| {
+                request.extensions_mut().insert(ConnectInfo(client));
+                request
+            });
+        let service = TowerToHyperService::new(router);
         let draining = self.tasks.draining().clone();
         self.tasks.spawn(async move {
             let _place = place;

@@ -155,3 +155,24 @@ fn half_of_the_files_are_for_all_else() {
         assert_eq!(connections(files), room);
     }
 }
+
+#[tokio::test]
+async fn a_request_carries_the_address_of_its_client() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let tasks = Tasks::new();
+    let told = |ConnectInfo(client): ConnectInfo<SocketAddr>| async move { client.to_string() };
+    http(listener, Router::new().route("/", get(told)), &tasks);
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(REQUEST).await.unwrap();
+    let mut answer = vec![0; 1024];
+    let mut length = 0;
+    let client = stream.local_addr().unwrap().to_string();
+    let heard = async {
+        while !String::from_utf8_lossy(&answer[..length]).ends_with(&client) {
+            length += stream.read(&mut answer[length..]).await.unwrap();
+        }
+    };
+    timeout(PATIENCE, heard).await.unwrap();
+    tasks.drain();
+}
