@@ -8,7 +8,8 @@
 //! once. A message is a `CloudEvent` in binary mode ([`event`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use contracts::message::Topic;
@@ -33,6 +34,8 @@ pub(super) use read::Reader;
 const SEAM: &str = "bus";
 /// The longest pause between two tries to reach a broker that is away at start.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long the end of a process waits for a client that says goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// A connection to the brokers.
 #[derive(Clone)]
@@ -180,9 +183,21 @@ async fn blocking<T: Send + 'static>(
         .map_err(Error::away)?
 }
 
-/// Drops a client aside: it says goodbye to the broker, which may take a while.
+/// Drops a client aside: it says goodbye to the broker, which may take a while, and for ever if the
+/// broker never answers. The process waits for it no longer than [`GOODBYE`].
 fn drop_aside<T: Send + 'static>(client: T) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn_blocking(move || drop(client));
-    }
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return;
+    };
+    runtime.spawn_blocking(move || {
+        let (gone, waiting) = mpsc::channel();
+        let dropping = thread::Builder::new().name("kafka goodbye".into());
+        let dropping = dropping.spawn(move || {
+            drop(client);
+            let _ = gone.send(());
+        });
+        if dropping.is_ok() {
+            let _ = waiting.recv_timeout(GOODBYE);
+        }
+    });
 }
