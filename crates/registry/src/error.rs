@@ -1,8 +1,5 @@
 //! What can keep the registry from doing as asked.
 
-use std::io;
-use std::path::PathBuf;
-
 use runtime::{Fault, Kind, fault};
 use sea_orm::DbErr;
 use tonic::Status;
@@ -65,15 +62,8 @@ pub enum Error {
     )]
     WrongKey,
     /// A file can't be read or made.
-    #[error("{path} can't be {what}: {source}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Read, or written.
-        what: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] runtime::private_file::Error),
     /// A sealed value doesn't open: it was changed, or moved from another name.
     #[error("the secret {0} is damaged: set it again")]
     Damaged(String),
@@ -104,7 +94,7 @@ impl Fault for Error {
             Self::AdministratorToken { .. }
             | Self::Key(_)
             | Self::WrongKey
-            | Self::File { .. }
+            | Self::File(_)
             | Self::Damaged(_)
             | Self::Row(_)
             | Self::Store(_) => Kind::Internal,
@@ -124,7 +114,7 @@ impl Fault for Error {
             Self::AdministratorToken { .. } => "ADMINISTRATOR_TOKEN",
             Self::Key(_) => "KEY",
             Self::WrongKey => "WRONG_KEY",
-            Self::File { .. } => "FILE",
+            Self::File(_) => "FILE",
             Self::Damaged(_) => "DAMAGED",
             Self::Row(_) => "ROW",
             Self::Outbox(_) => "OUTBOX",

@@ -6,8 +6,6 @@
 use std::fmt;
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use runtime::config::Secret;
@@ -29,18 +27,13 @@ impl fmt::Debug for Vault {
 impl Vault {
     /// The vault of the configured key or else of the key in `path`, which is made if need be.
     pub(crate) fn open(key: &Secret, path: &Path) -> Result<Self, Error> {
-        if !key.is_empty() {
-            return parsed(key)
-                .map(Self::of)
-                .ok_or_else(|| Error::Key("registry.key".into()));
-        }
-        let key = match file::read(path)? {
-            Some(key) => key,
-            None => file::keep(path, &Secret::new(hex::encode(rand::random::<[u8; 32]>())))?,
+        let origin = if key.is_empty() {
+            path.display().to_string()
+        } else {
+            "registry.key".into()
         };
-        parsed(&key)
-            .map(Self::of)
-            .ok_or_else(|| Error::Key(path.display().to_string()))
+        let key = file::key(key, path)?;
+        key.map(Self::of).ok_or(Error::Key(origin))
     }
 
     fn of(key: [u8; 32]) -> Self {
@@ -73,20 +66,11 @@ impl Vault {
     }
 }
 
-fn parsed(key: &Secret) -> Option<[u8; 32]> {
-    let text = key.expose();
-    let bytes = if text.len() == 64 {
-        hex::decode(text).ok()
-    } else {
-        [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
-            .iter()
-            .find_map(|engine| engine.decode(text).ok())
-    };
-    bytes?.try_into().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     fn vault(byte: u8) -> Vault {

@@ -12,6 +12,7 @@
 //! - [`gather`]: calls that come at the same time, done together.
 //! - [`fault`]: what can go wrong, as its caller needs to know it.
 //! - [`fault_point`]: places at which a test can make the process end.
+//! - [`private_file`]: small files that only their owner reads, and keys in them.
 //! - [`telemetry`]: logs, traces and metrics.
 //!
 //! **Invariant:** this crate knows none of ours.
@@ -27,6 +28,7 @@ pub mod fault_point;
 pub mod front;
 pub mod gather;
 pub mod lock;
+pub mod private_file;
 pub mod ready;
 pub mod route;
 pub mod serve;

@@ -1,4 +1,4 @@
-//! A small file that only its owner reads: a key, a token.
+//! A small file that only its owner reads: a key, a token; and keys of 32 bytes that lie in one.
 //!
 //! **Invariant:** such a file appears whole, with mode 0600, and is never overwritten; of several
 //! who make it at once one wins, and all learn what it holds.
@@ -8,16 +8,54 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use runtime::config::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
-use crate::Error;
+use crate::config::Secret;
 
 /// Bytes that such a file may have.
 const LONGEST: u64 = 4096;
+/// Bytes of a key.
+const KEY: usize = 32;
+
+/// The file can't be read or made.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} can't be {what}: {source}")]
+pub struct Error {
+    path: PathBuf,
+    /// Read, or written.
+    what: &'static str,
+    source: io::Error,
+}
+
+/// The configured key or else the one in the file, which is made if need be. Nothing if what is
+/// there is not 32 bytes, as 64 hex digits or as base64.
+pub fn key(configured: &Secret, path: &Path) -> Result<Option<[u8; KEY]>, Error> {
+    if !configured.is_empty() {
+        return Ok(parsed(configured));
+    }
+    let key = match read(path)? {
+        Some(key) => key,
+        None => keep(path, &Secret::new(hex::encode(rand::random::<[u8; KEY]>())))?,
+    };
+    Ok(parsed(&key))
+}
+
+fn parsed(key: &Secret) -> Option<[u8; KEY]> {
+    let text = key.expose();
+    let bytes = if text.len() == 2 * KEY {
+        hex::decode(text).ok()
+    } else {
+        [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
+            .iter()
+            .find_map(|engine| engine.decode(text).ok())
+    };
+    bytes?.try_into().ok()
+}
 
 /// What the file holds, without white space around it; nothing if there is no file.
-pub(crate) fn read(path: &Path) -> Result<Option<Secret>, Error> {
-    let failed = |source| Error::File {
+pub fn read(path: &Path) -> Result<Option<Secret>, Error> {
+    let failed = |source| Error {
         path: path.to_owned(),
         what: "read",
         source,
@@ -38,8 +76,8 @@ pub(crate) fn read(path: &Path) -> Result<Option<Secret>, Error> {
 }
 
 /// Makes the file, or leaves the one that is there; answers what it holds then.
-pub(crate) fn keep(path: &Path, text: &Secret) -> Result<Secret, Error> {
-    let failed = |source| Error::File {
+pub fn keep(path: &Path, text: &Secret) -> Result<Secret, Error> {
+    let failed = |source| Error {
         path: path.to_owned(),
         what: "written",
         source,
