@@ -75,6 +75,8 @@ ids! {
     MessageId;
     /// A personal access token.
     TokenId;
+    /// One use of a token: one request.
+    UseId;
     /// A user.
     UserId;
 }

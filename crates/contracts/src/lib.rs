@@ -6,6 +6,8 @@
 //!
 //! **Invariant:** this crate knows none of ours and does no I/O.
 
+pub mod access;
+mod acted;
 mod hidden;
 pub mod id;
 pub mod message;
