@@ -6,6 +6,7 @@
 
 mod cache;
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use runtime::{Kind, Route, clock};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use crate::limits::Limits;
 use crate::problem::Problem;
 use cache::{Cache, Known};
 
@@ -78,7 +80,7 @@ impl Identity {
         self.expires_at_ms != 0 && self.expires_at_ms <= now_ms
     }
 
-    fn token_id(&self) -> &str {
+    pub(crate) fn token_id(&self) -> &str {
         self.caller
             .actor
             .as_ref()
@@ -130,9 +132,26 @@ impl Tokens {
         }
     }
 
-    /// Who shows this token, or that it is not good.
-    pub(crate) async fn identify(&self, token: &str) -> Result<Arc<Identity>, Problem> {
+    /// Who shows this token, or that it is not good. From an address with too many failures only
+    /// tokens that were good lately are asked about.
+    pub(crate) async fn identify(
+        &self,
+        token: &str,
+        limits: &Limits,
+        address: Option<IpAddr>,
+    ) -> Result<Arc<Identity>, Problem> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        if !self.cache().was_good(&digest) {
+            limits.may_sign_in(address)?;
+        }
+        let found = self.find(token, digest).await;
+        if found.as_ref().is_err_and(|it| it.reason() == TOKEN_REFUSED) {
+            limits.failed(address);
+        }
+        found
+    }
+
+    async fn find(&self, token: &str, digest: [u8; 32]) -> Result<Arc<Identity>, Problem> {
         let round = match self.remembered(&digest) {
             Ok(Known::Good(identity)) => return Ok(identity),
             Ok(Known::Refused) => return Err(refused()),

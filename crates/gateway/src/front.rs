@@ -5,12 +5,13 @@
 //! a handler's, the router's or one of these, leaves in the way of the face that was asked: the
 //! Opsera envelope under `/api/v1`, a problem document elsewhere.
 
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -181,6 +182,12 @@ impl Seen {
         metrics::histogram!("penstock_http_request_seconds", "route" => route, "status" => class)
             .record(seconds);
     }
+}
+
+/// Where a request comes from, if it came through a port.
+pub(crate) fn address(request: &Request) -> Option<IpAddr> {
+    let client = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    client.map(|ConnectInfo(client)| client.ip().to_canonical())
 }
 
 /// What the router refused without a handler.

@@ -7,13 +7,15 @@
 //!
 //! **Invariants:** no route answers without a row; none but the public ones without a token that
 //! the registry knows and that has a scope of the row. A token's text is never kept or logged.
-//! Everything is bounded: bodies, requests at a time, followers, remembered tokens, time.
+//! Everything is bounded: bodies, requests at a time and for each token ([`limits`]), followers,
+//! remembered tokens, time.
 
 mod access;
 mod auth;
 mod body;
 mod forget;
 mod front;
+mod limits;
 mod opsera;
 mod peers;
 mod problem;
@@ -32,6 +34,8 @@ use runtime::{Route, Tasks};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+pub use limits::{Rate, Rates};
+
 /// What can be said about the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -44,6 +48,11 @@ pub struct Config {
     pub max_requests: usize,
     /// Logs that are followed at a time; further followers are answered 503.
     pub max_followers: usize,
+    /// Lists and logs that are read at a time; further ones wait. So they leave room for requests
+    /// that act.
+    pub max_reads: usize,
+    /// What tokens and addresses may ask for.
+    pub limits: Rates,
     /// How long a request may take, in milliseconds. Followers may take longer.
     pub request_timeout_ms: u64,
     /// How long the start of a run is tried again while a service is away, in milliseconds.
@@ -59,6 +68,8 @@ impl Default for Config {
             max_body_bytes: 1024 * 1024,
             max_requests: 1024,
             max_followers: 1000,
+            max_reads: 32,
+            limits: Rates::default(),
             request_timeout_ms: 30_000,
             start_patience_ms: 10_000,
             heartbeat_ms: 15_000,
@@ -88,6 +99,8 @@ pub fn start(config: &Config, upstreams: Upstreams, bus: Option<Bus>, tasks: &Ta
         access: access::Access::start(bus.clone(), tasks),
         requests: Semaphore::new(config.max_requests),
         followers: Arc::new(Semaphore::new(config.max_followers)),
+        reads: Semaphore::new(config.max_reads),
+        limits: limits::Limits::start(&config.limits, tasks),
         tasks: tasks.clone(),
         config: config.clone(),
         peers,
@@ -106,6 +119,8 @@ struct Gateway {
     access: access::Access,
     requests: Semaphore,
     followers: Arc<Semaphore>,
+    reads: Semaphore,
+    limits: Arc<limits::Limits>,
     tasks: Tasks,
 }
 

@@ -9,6 +9,7 @@
 mod faults;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -29,6 +30,8 @@ struct Inner {
     reason: Cow<'static, str>,
     detail: Cow<'static, str>,
     faults: Vec<Fault>,
+    /// Seconds after which it is worth trying again.
+    retry_after: Option<u64>,
 }
 
 /// What went wrong with a request.
@@ -86,12 +89,20 @@ impl Problem {
             reason: reason.into(),
             detail: detail.into(),
             faults: Vec::new(),
+            retry_after: None,
         }))
     }
 
     /// What was sent can't be used.
     pub(crate) fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Invalid, "INVALID", detail)
+    }
+
+    /// So much was asked for that it has to wait.
+    pub(crate) fn limited(reason: &'static str, detail: &'static str, wait: Duration) -> Self {
+        let mut problem = Self::new(Kind::Busy, reason, detail);
+        problem.0.retry_after = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        problem
     }
 
     /// It is our fault; the log says which.
@@ -234,6 +245,7 @@ fn told(kind: Kind, status: &Status) -> Problem {
         reason: reason.map_or(Cow::Borrowed(reason_of(kind)), Cow::Owned),
         detail: detail.into(),
         faults,
+        retry_after: None,
     }))
 }
 
@@ -245,7 +257,8 @@ impl IntoResponse for Problem {
             self.0.status,
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
         ) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            let seconds = self.0.retry_after.unwrap_or(1).max(1);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

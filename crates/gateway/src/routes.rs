@@ -15,6 +15,7 @@ use tracing::Span;
 
 use crate::access::Target;
 use crate::auth::{Identity, Who, bearer};
+use crate::limits::Cost;
 use crate::problem::Problem;
 use crate::{Gateway, front, opsera, v2};
 
@@ -36,6 +37,8 @@ pub(crate) struct Row {
     /// In the router's and `OpenAPI`'s notation, which are the same.
     pub(crate) path: &'static str,
     pub(crate) access: Access,
+    /// What a request takes from the budgets of its token.
+    cost: Cost,
     handler: fn() -> MethodRouter<Arc<Gateway>>,
 }
 
@@ -53,14 +56,18 @@ const LOGS: Access = Access::Token(&["api", "pipeline", "pipeline-readonly", "ap
 const LISTING: Access = Access::Owner(&["api", "pipeline", "api-readonly"], POWER_USERS);
 const API: Access = Access::Token(&["api"]);
 const API_READING: Access = Access::Token(&["api", "api-readonly"]);
+const ACT: Cost = Cost::Act;
+const LIST: Cost = Cost::LIST;
+const LOG: Cost = Cost::LOG;
 const OPERATING: Access = Access::Owner(&["api"], ADMINISTRATORS);
 
 macro_rules! rows {
-    ($($method:ident $path:literal, $access:expr => $handler:path;)*) => {
+    ($($method:ident $path:literal, $access:expr, $cost:expr => $handler:path;)*) => {
         &[$(Row {
             method: stringify!($method),
             path: $path,
             access: $access,
+            cost: $cost,
             handler: || $method($handler),
         }),*]
     };
@@ -69,38 +76,38 @@ macro_rules! rows {
 /// Every route.
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Row] = rows! {
-    post   "/api/v1/pipeline/run",                               PIPELINE      => opsera::pipeline::run;
-    post   "/api/v1/pipeline/status",                            LOGS          => opsera::pipeline::status;
-    post   "/api/v1/pipeline/reset",                             PIPELINE      => opsera::pipeline::reset;
-    post   "/api/v1/pipeline/stop",                              PIPELINE      => opsera::pipeline::stop;
-    post   "/api/v1/pipeline/summary",                           READING       => opsera::pipeline::summary;
-    post   "/api/v1/pipeline/logs",                              LOGS          => opsera::activity::logs;
-    get    "/api/v1/pipeline/pipelines",                         LISTING       => opsera::pipeline::pipelines;
+    post   "/api/v1/pipeline/run",                              PIPELINE,       ACT   => opsera::pipeline::run;
+    post   "/api/v1/pipeline/status",                           LOGS,           ACT   => opsera::pipeline::status;
+    post   "/api/v1/pipeline/reset",                            PIPELINE,       ACT   => opsera::pipeline::reset;
+    post   "/api/v1/pipeline/stop",                             PIPELINE,       ACT   => opsera::pipeline::stop;
+    post   "/api/v1/pipeline/summary",                          READING,        ACT   => opsera::pipeline::summary;
+    post   "/api/v1/pipeline/logs",                             LOGS,           LOG   => opsera::activity::logs;
+    get    "/api/v1/pipeline/pipelines",                        LISTING,        LIST  => opsera::pipeline::pipelines;
 
-    get    "/api/v2/pipelines",                                  READING       => v2::pipelines::list;
-    post   "/api/v2/pipelines",                                  PIPELINE      => v2::pipelines::create;
-    get    "/api/v2/pipelines/{p}",                              READING       => v2::pipelines::read;
-    put    "/api/v2/pipelines/{p}",                              PIPELINE      => v2::pipelines::replace;
-    delete "/api/v2/pipelines/{p}",                              PIPELINE      => v2::pipelines::delete;
-    post   "/api/v2/pipelines/{p}/stop",                         PIPELINE      => v2::pipelines::stop;
-    post   "/api/v2/pipelines/{p}/reset",                        PIPELINE      => v2::pipelines::reset;
+    get    "/api/v2/pipelines",                                 READING,        LIST  => v2::pipelines::list;
+    post   "/api/v2/pipelines",                                 PIPELINE,       ACT   => v2::pipelines::create;
+    get    "/api/v2/pipelines/{p}",                             READING,        ACT   => v2::pipelines::read;
+    put    "/api/v2/pipelines/{p}",                             PIPELINE,       ACT   => v2::pipelines::replace;
+    delete "/api/v2/pipelines/{p}",                             PIPELINE,       ACT   => v2::pipelines::delete;
+    post   "/api/v2/pipelines/{p}/stop",                        PIPELINE,       ACT   => v2::pipelines::stop;
+    post   "/api/v2/pipelines/{p}/reset",                       PIPELINE,       ACT   => v2::pipelines::reset;
 
-    get    "/api/v2/pipelines/{p}/runs",                         READING       => v2::runs::list;
-    post   "/api/v2/pipelines/{p}/runs",                         PIPELINE      => v2::runs::start;
-    get    "/api/v2/pipelines/{p}/runs/{runCount}",              READING       => v2::runs::read;
-    post   "/api/v2/pipelines/{p}/runs/{runCount}/stop",         PIPELINE      => v2::runs::stop;
-    get    "/api/v2/pipelines/{p}/runs/{runCount}/logs",         LOGS          => v2::logs::read;
-    get    "/api/v2/pipelines/{p}/runs/{runCount}/explain",      READING       => v2::explain::read;
+    get    "/api/v2/pipelines/{p}/runs",                        READING,        LIST  => v2::runs::list;
+    post   "/api/v2/pipelines/{p}/runs",                        PIPELINE,       ACT   => v2::runs::start;
+    get    "/api/v2/pipelines/{p}/runs/{runCount}",             READING,        ACT   => v2::runs::read;
+    post   "/api/v2/pipelines/{p}/runs/{runCount}/stop",        PIPELINE,       ACT   => v2::runs::stop;
+    get    "/api/v2/pipelines/{p}/runs/{runCount}/logs",        LOGS,           LOG   => v2::logs::read;
+    get    "/api/v2/pipelines/{p}/runs/{runCount}/explain",     READING,        ACT   => v2::explain::read;
 
-    get    "/api/v2/secrets",                                    API_READING   => v2::secrets::list;
-    put    "/api/v2/secrets/{name}",                             API           => v2::secrets::set;
-    delete "/api/v2/secrets/{name}",                             API           => v2::secrets::delete;
+    get    "/api/v2/secrets",                                   API_READING,    LIST  => v2::secrets::list;
+    put    "/api/v2/secrets/{name}",                            API,            ACT   => v2::secrets::set;
+    delete "/api/v2/secrets/{name}",                            API,            ACT   => v2::secrets::delete;
 
-    get    "/api/v2/executors",                                  API_READING   => v2::executors::list;
-    post   "/api/v2/executors/{name}/drain",                     OPERATING     => v2::executors::drain;
+    get    "/api/v2/executors",                                 API_READING,    LIST  => v2::executors::list;
+    post   "/api/v2/executors/{name}/drain",                    OPERATING,      ACT   => v2::executors::drain;
 
-    get    "/api/v2/openapi.json",                               Access::Public => v2::openapi::document;
-    get    "/api/v2/schemas/pipeline.json",                      Access::Public => v2::openapi::pipeline_schema;
+    get    "/api/v2/openapi.json",                              Access::Public, ACT   => v2::openapi::document;
+    get    "/api/v2/schemas/pipeline.json",                     Access::Public, ACT   => v2::openapi::pipeline_schema;
 };
 
 /// The router of all rows. A path may end in a slash.
@@ -110,7 +117,7 @@ pub(crate) fn router(gateway: &Arc<Gateway>) -> Router {
     });
     for row in ROWS {
         tracing::debug!(row.method, row.path, ?row.access, "serving a route");
-        let guard = from_fn_with_state((gateway.clone(), row.access), guarded);
+        let guard = from_fn_with_state((gateway.clone(), row), guarded);
         let handler = (row.handler)().route_layer(guard);
         router = router
             .route(&format!("{}/", row.path), handler.clone())
@@ -122,17 +129,22 @@ pub(crate) fn router(gateway: &Arc<Gateway>) -> Router {
 }
 
 async fn guarded(
-    State((gateway, access)): State<(Arc<Gateway>, Access)>,
+    State((gateway, row)): State<(Arc<Gateway>, &'static Row)>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if access == Access::Public {
+    if row.access == Access::Public {
         return Ok(next.run(request).await);
     }
     let token = bearer(request.headers())?;
     check_text(&request)?;
     let target = Target::of(&request);
-    let identity = match gateway.tokens.identify(token).await {
+    let address = front::address(&request);
+    let identity = match gateway
+        .tokens
+        .identify(token, &gateway.limits, address)
+        .await
+    {
         Ok(identity) => identity,
         Err(problem) => {
             let refusal = problem.into_response();
@@ -140,18 +152,43 @@ async fn guarded(
             return Ok(refusal);
         }
     };
-    let (scope, answer) = match access.check(&identity) {
+    let (scope, answer) = match row.access.check(&identity) {
         Ok(scope) => {
             if let Some(actor) = &identity.caller.actor {
                 Span::current().record("user.id", actor.user_id.as_str());
             }
             request.extensions_mut().insert(Who(identity.clone()));
-            (scope, next.run(request).await)
+            (
+                scope,
+                within_budget(&gateway, row, &identity, next.run(request)).await,
+            )
         }
         Err(problem) => ("", problem.into_response()),
     };
     gateway.access.note(target, Some(&identity), scope, &answer);
     Ok(answer)
+}
+
+/// Answers once the token's budget has been charged, and a read when there is room for it.
+async fn within_budget(
+    gateway: &Gateway,
+    row: &Row,
+    identity: &Identity,
+    answer: impl Future<Output = Response>,
+) -> Response {
+    let left = match gateway.limits.spend(identity.token_id(), row.cost) {
+        Ok(left) => left,
+        Err(problem) => return problem.into_response(),
+    };
+    let _room = match row.cost {
+        Cost::Read(_) => gateway.reads.acquire().await.ok(),
+        Cost::Act => None,
+    };
+    let mut answer = answer.await;
+    if let Some(left) = left {
+        left.tell(answer.headers_mut());
+    }
+    answer
 }
 
 /// Refuses what no store can look for.

@@ -53,6 +53,11 @@ impl Cache {
         }
     }
 
+    /// Whether the token was good when it was last asked about, however long ago.
+    pub(super) fn was_good(&self, digest: &Digest) -> bool {
+        self.good.contains_key(digest)
+    }
+
     /// Remembers an answer, unless something was forgotten while it was on its way.
     pub(super) fn remember(&mut self, round: Round, digest: Digest, known: Known, until: Instant) {
         if round != self.round {

@@ -4,6 +4,7 @@
 
 mod fakes;
 mod following;
+mod limits;
 mod listing;
 mod logs;
 mod opsera;
