@@ -1,5 +1,6 @@
 //! What can keep the pipeline service from doing as asked.
 
+use contracts::access::Right;
 use runtime::{Fault, Kind};
 use sea_orm::DbErr;
 use tonic::Status;
@@ -18,6 +19,17 @@ pub enum Error {
         /// Whom it could mean.
         ids: Vec<String>,
     },
+    /// The caller sees the pipeline, and may not do this with it.
+    #[error("to {} pipeline \"{pipeline}\" you must be its {}", right.deed(), right.holders())]
+    Denied {
+        /// Its name.
+        pipeline: String,
+        /// What it takes.
+        right: Right,
+    },
+    /// The caller is a guest of the account.
+    #[error("to make a pipeline you need a role in the site: site_user or above")]
+    MayNotMake,
     /// The pipeline has no such run.
     #[error("pipeline \"{pipeline}\" has no run {run_count}")]
     NoRun {
@@ -71,6 +83,7 @@ impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::NoPipeline(_) | Self::NoRun { .. } | Self::NoSuchRun(_) => Kind::NotFound,
+            Self::Denied { .. } | Self::MayNotMake => Kind::Denied,
             Self::Faults(_) | Self::Invalid(_) | Self::NoStep(_) => Kind::Invalid,
             Self::Ambiguous { .. } | Self::KeyReused | Self::Unfinished(_) => Kind::Conflict,
             Self::Exists(_) => Kind::Exists,
@@ -88,6 +101,7 @@ impl Fault for Error {
         match self {
             Self::NoPipeline(_) => "NO_PIPELINE",
             Self::Ambiguous { .. } => "AMBIGUOUS",
+            Self::Denied { .. } | Self::MayNotMake => "DENIED",
             Self::NoRun { .. } | Self::NoSuchRun(_) => "NO_RUN",
             Self::Faults(_) => "FAULTS",
             Self::Invalid(_) => "INVALID",

@@ -19,12 +19,14 @@ use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
 mod api;
+mod caller;
 mod entity;
 mod error;
 mod migration;
 mod news;
 mod record;
 mod reference;
+mod rules;
 pub mod run;
 mod secrets;
 pub mod state;

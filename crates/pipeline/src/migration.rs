@@ -10,7 +10,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(outbox::Tables), Box::new(Runs)]
+        vec![Box::new(outbox::Tables), Box::new(Runs), Box::new(Access)]
     }
 }
 
@@ -123,5 +123,137 @@ impl MigrationTrait for Runs {
             manager.get_connection().execute_unprepared(&sql).await?;
         }
         Ok(())
+    }
+}
+
+/// A pipeline's row says who may do what with it, as its current definition does.
+struct Access;
+
+impl MigrationName for Access {
+    fn name(&self) -> &'static str {
+        "m0002_access"
+    }
+}
+
+/// Nobody but the owner, for a row that no definition speaks for.
+const COLUMN: &str = r#"ALTER TABLE pipeline ADD COLUMN access TEXT NOT NULL
+    DEFAULT '{"visibility":"private"}'"#;
+const OF_DEFINITIONS: &str = "UPDATE pipeline SET access = {access}
+    FROM version v WHERE v.pipeline_id = pipeline.id AND v.version = pipeline.version";
+
+#[async_trait::async_trait]
+impl MigrationTrait for Access {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let access = if manager.get_database_backend() == DatabaseBackend::Postgres {
+            "json_build_object('visibility', v.definition::json -> 'visibility', 'roles',
+                COALESCE(v.definition::json -> 'roles', '[]'::json))::text"
+        } else {
+            "json_object('visibility', json_extract(v.definition, '$.visibility'), 'roles',
+                json(COALESCE(json_extract(v.definition, '$.roles'), '[]')))"
+        };
+        let connection = manager.get_connection();
+        connection.execute_unprepared(COLUMN).await?;
+        let update = OF_DEFINITIONS.replace("{access}", access);
+        connection.execute_unprepared(&update).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::{Database, Readiness};
+    use sea_orm::{ConnectionTrait as _, EntityTrait as _};
+
+    use super::*;
+    use crate::entity::pipeline;
+    use crate::rules::Rules;
+
+    struct Nothing;
+
+    #[async_trait::async_trait]
+    impl MigratorTrait for Nothing {
+        fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+            Vec::new()
+        }
+    }
+
+    /// As it was before pipelines' rows had their rules.
+    struct Earlier;
+
+    #[async_trait::async_trait]
+    impl MigratorTrait for Earlier {
+        fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+            vec![Box::new(outbox::Tables), Box::new(Runs)]
+        }
+    }
+
+    async fn open<M: MigratorTrait>(url: &str) -> Database {
+        let ready = Readiness::new();
+        Database::open::<M>(url, "pipeline", &ready).await.unwrap()
+    }
+
+    /// A `SQLite` directory and, where `TEST_POSTGRES` names a server, a fresh database on it.
+    async fn each_store() -> Vec<(tempfile::TempDir, String)> {
+        let folder = || tempfile::tempdir().unwrap();
+        let sqlite = folder();
+        let url = format!("sqlite://{}", sqlite.path().display());
+        let mut stores = vec![(sqlite, url)];
+        if let Some(server) = runtime::config::variable("TEST_POSTGRES") {
+            let admin = open::<Nothing>(&server).await;
+            let name = format!("rules_{:x}", rand::random::<u64>());
+            let create = format!("CREATE DATABASE {name}");
+            admin.reader().execute_unprepared(&create).await.unwrap();
+            let (base, query) = server.split_once('?').unwrap_or((&server, ""));
+            let (base, _) = base.rsplit_once('/').unwrap();
+            stores.push((folder(), format!("{base}/{name}?{query}")));
+        }
+        stores
+    }
+
+    #[tokio::test]
+    async fn rows_of_earlier_versions_get_the_rules_of_their_definitions() {
+        const RULED: &str = r#"{"name":"p","visibility":"public_ro","roles":[{"role":"user","group":"g"}],"steps":[]}"#;
+        const PLAIN: &str = r#"{"name":"q","visibility":"public_rw","steps":[]}"#;
+        for (_folder, url) in each_store().await {
+            let earlier = open::<Earlier>(&url).await;
+            for (id, version, definition) in [("1", 2, RULED), ("2", 1, PLAIN), ("3", 1, "")] {
+                let row = format!(
+                    "INSERT INTO pipeline (id, account, owner, owner_name, name, version, concurrency,
+                     run_count, reset_run_count, created_at_ms, updated_at_ms)
+                     VALUES ('{id}', 'a', 'o', 'o', 'n', {version}, 1, 0, 0, 1, 1)"
+                );
+                let versions = [(1, PLAIN), (2, RULED)].map(|(number, text)| {
+                    let text = if number == version { definition } else { text };
+                    format!("('{id}', {number}, '{text}', '', '', 1)")
+                });
+                let versions = format!(
+                    "INSERT INTO version (pipeline_id, version, definition, plan, created_by,
+                     created_at_ms) VALUES {}",
+                    versions.join(", ")
+                );
+                let tx = earlier.begin().await.unwrap();
+                tx.execute_unprepared(&row).await.unwrap();
+                if !definition.is_empty() {
+                    tx.execute_unprepared(&versions).await.unwrap();
+                }
+                tx.commit().await.unwrap();
+            }
+            drop(earlier);
+            let database = open::<Migrator>(&url).await;
+            let rows = pipeline::Entity::find()
+                .all(database.reader())
+                .await
+                .unwrap();
+            assert_eq!(rows.len(), 3);
+            for row in rows {
+                let expected = match row.id.as_str() {
+                    "1" => RULED,
+                    "2" => PLAIN,
+                    _ => r#"{"visibility":"private"}"#,
+                };
+                let expected = Rules::of_definition(expected).unwrap();
+                assert_eq!(Rules::of_row(&row).unwrap(), expected);
+            }
+        }
     }
 }

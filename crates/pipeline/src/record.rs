@@ -211,14 +211,18 @@ pub(crate) fn end_name(end: AttemptEnd) -> &'static str {
     }
 }
 
-fn stop_text(stop: &Stop) -> String {
-    let mode = match stop.mode {
+/// The name of a way to stop.
+pub(crate) fn stop_mode_name(mode: StopMode) -> &'static str {
+    match mode {
         StopMode::Graceful => "graceful",
         StopMode::Cancel => "cancel",
         StopMode::Kill => "kill",
-    };
+    }
+}
+
+fn stop_text(stop: &Stop) -> String {
     to_json(&StoredStop {
-        mode: mode.into(),
+        mode: stop_mode_name(stop.mode).into(),
         reason: stop.reason.clone(),
         actor: stop.actor.clone(),
         cause: cause_name(stop.cause).into(),

@@ -24,11 +24,13 @@ mod prune;
 mod reads;
 mod starts;
 mod stops;
+mod untold;
 
 pub(crate) use calls::{Answer, Begun, Calls};
 pub(crate) use pipelines::Define;
 pub(crate) use starts::{Origin, Start};
 pub(crate) use stops::StopAll;
+use untold::Untold;
 
 /// Versions that are remembered; they never change.
 const REMEMBERED: usize = 1024;

@@ -1,6 +1,8 @@
 //! What the gateway asks: pipelines and their runs.
 
-use contracts::message::{Actor as ActorMessage, Caller as CallerMessage, StopMode as StopMessage};
+use contracts::access::Right;
+use contracts::id::is_object_id;
+use contracts::message::StopMode as StopMessage;
 use contracts::pipeline as wire;
 use runtime::Aside;
 use steps::{Definition, Fault, Faults};
@@ -8,9 +10,10 @@ use tonic::{Request, Response, Status};
 
 use super::view;
 use crate::Error;
+use crate::caller::Caller;
 use crate::entity::pipeline;
 use crate::reference::Reference;
-use crate::run::{Actor, EndCause, StopMode};
+use crate::run::{EndCause, StopMode};
 use crate::store::{Define, Origin, Start, StopAll, Store};
 
 /// The service of pipelines.
@@ -18,12 +21,6 @@ pub(crate) struct Pipelines {
     store: Store,
     /// Where definitions are read: one of 1 MiB can take a large part of a second.
     reading: Aside,
-}
-
-/// Who asks, parsed.
-struct Caller {
-    account: String,
-    actor: Actor,
 }
 
 impl Pipelines {
@@ -38,9 +35,10 @@ impl Pipelines {
         &self,
         caller: &Caller,
         reference: Option<wire::PipelineRef>,
+        right: Right,
     ) -> Result<pipeline::Model, Error> {
         let reference = Reference::of(&reference.unwrap_or_default().text)?;
-        self.store.find(&caller.account, &reference).await
+        self.store.find(caller, &reference, right).await
     }
 
     /// Reads a definition, aside from the threads that answer others meanwhile.
@@ -76,22 +74,18 @@ impl wire::pipelines_server::Pipelines for Pipelines {
         let caller = Caller::of(request.caller)?;
         let definition = self.definition(request.source).await?;
         let pipeline_id = match request.pipeline {
-            Some(reference) => Some(self.find(&caller, Some(reference)).await?.id),
+            Some(reference) => Some(self.find(&caller, Some(reference), Right::View).await?.id),
             None => None,
         };
-        let Caller { account, actor } = caller;
-        let upsert = request.upsert;
         let define = Define {
-            account,
-            actor,
+            by: caller.clone(),
             pipeline_id,
             definition,
-            upsert,
+            upsert: request.upsert,
         };
         let stored = self.store.define(define).await?;
-        Ok(Response::new(
-            view::pipeline(&self.store, &stored.row, stored.created).await?,
-        ))
+        let view = view::pipeline(&self.store, &stored.row, &caller, stored.created);
+        Ok(Response::new(view.await?))
     }
 
     async fn get_pipeline(
@@ -100,10 +94,9 @@ impl wire::pipelines_server::Pipelines for Pipelines {
     ) -> Result<Response<wire::Pipeline>, Status> {
         let request = request.into_inner();
         let caller = Caller::of(request.caller)?;
-        let row = self.find(&caller, request.pipeline).await?;
-        Ok(Response::new(
-            view::pipeline(&self.store, &row, false).await?,
-        ))
+        let row = self.find(&caller, request.pipeline, Right::View).await?;
+        let view = view::pipeline(&self.store, &row, &caller, false);
+        Ok(Response::new(view.await?))
     }
 
     async fn list_pipelines(
@@ -112,22 +105,20 @@ impl wire::pipelines_server::Pipelines for Pipelines {
     ) -> Result<Response<wire::ListPipelinesResponse>, Status> {
         let request = request.into_inner();
         let caller = Caller::of(request.caller)?;
-        let limit = request.limit.clamp(1, 1000);
+        let limit = request.limit.clamp(1, 1000) as usize;
         let after = cursor(&request.cursor)?;
         let latest_first = request.latest_first;
-        let rows = self
+        let page = self
             .store
-            .pipelines(&caller.account, after, latest_first, limit.into())
+            .pipelines(&caller, after, latest_first, limit)
             .await?;
-        let next_cursor = match rows.last() {
-            Some(last) if rows.len() == limit as usize => {
-                format!("{}.{}", last.updated_at_ms, last.number)
-            }
-            Some(_) | None => String::new(),
-        };
-        let mut pipelines = Vec::with_capacity(rows.len());
-        for row in &rows {
-            pipelines.push(view::pipeline(&self.store, row, false).await?);
+        let next_cursor = page
+            .next
+            .map(|(updated_at_ms, number)| format!("{updated_at_ms}.{number}"))
+            .unwrap_or_default();
+        let mut pipelines = Vec::with_capacity(page.rows.len());
+        for row in &page.rows {
+            pipelines.push(view::pipeline(&self.store, row, &caller, false).await?);
         }
         Ok(Response::new(wire::ListPipelinesResponse {
             pipelines,
@@ -141,8 +132,8 @@ impl wire::pipelines_server::Pipelines for Pipelines {
     ) -> Result<Response<wire::DeletePipelineResponse>, Status> {
         let request = request.into_inner();
         let caller = Caller::of(request.caller)?;
-        let row = self.find(&caller, request.pipeline).await?;
-        self.store.delete(&row, &caller.actor).await?;
+        let row = self.find(&caller, request.pipeline, Right::Delete).await?;
+        self.store.delete(&row, &caller).await?;
         Ok(Response::new(wire::DeletePipelineResponse {}))
     }
 
@@ -153,28 +144,23 @@ impl wire::pipelines_server::Pipelines for Pipelines {
         let request = request.into_inner();
         let caller = Caller::of(request.caller)?;
         let reference = request.pipeline.unwrap_or_default().text;
-        let pipeline_id = match reference.parse::<contracts::id::PipelineId>() {
-            Ok(id) => id.into(),
-            Err(_) => {
-                self.store
-                    .find(&caller.account, &Reference::of(&reference)?)
-                    .await?
-                    .id
-            }
+        let pipeline_id = if is_object_id(&reference) {
+            reference
+        } else {
+            let reference = Reference::of(&reference)?;
+            self.store.find(&caller, &reference, Right::Run).await?.id
         };
         let origin = origin(
             request.idempotency_key,
             request.fingerprint,
             request.key_given,
         )?;
-        let Caller { account, actor } = caller;
         let parameters = request.parameters.into_iter().collect();
         let start = Start {
-            account,
+            by: caller,
             pipeline_id,
             origin,
             parameters,
-            actor,
         };
         let started = self.store.start_run(start).await?;
         Ok(Response::new(wire::StartRunResponse {
@@ -195,12 +181,12 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             StopMessage::Kill => StopMode::Kill,
         };
         let caller = Caller::of(request.caller)?;
-        let row = self.find(&caller, request.pipeline).await?;
+        let row = self.find(&caller, request.pipeline, Right::Stop).await?;
         let stop = StopAll {
             run_count: Some(request.run_count).filter(|it| *it != 0),
             mode,
             reason: bounded("reason", request.reason, 4096)?,
-            actor: caller.actor,
+            by: caller,
             cause: EndCause::Stopped,
             keep_queue: request.keep_queue,
         };
@@ -223,8 +209,8 @@ impl wire::pipelines_server::Pipelines for Pipelines {
     ) -> Result<Response<wire::ResetResponse>, Status> {
         let request = request.into_inner();
         let caller = Caller::of(request.caller)?;
-        let row = self.find(&caller, request.pipeline).await?;
-        self.store.reset(&row, &caller.actor, request.force).await?;
+        let row = self.find(&caller, request.pipeline, Right::Reset).await?;
+        self.store.reset(&row, &caller, request.force).await?;
         Ok(Response::new(wire::ResetResponse {}))
     }
 
@@ -234,7 +220,7 @@ impl wire::pipelines_server::Pipelines for Pipelines {
     ) -> Result<Response<wire::Run>, Status> {
         let request = request.into_inner();
         let caller = Caller::of(request.caller)?;
-        let pipeline = self.find(&caller, request.pipeline).await?;
+        let pipeline = self.find(&caller, request.pipeline, Right::View).await?;
         let row = self.store.run_of(&pipeline, request.run_count).await?;
         Ok(Response::new(self.whole_run(&row, &pipeline).await?))
     }
@@ -245,7 +231,7 @@ impl wire::pipelines_server::Pipelines for Pipelines {
     ) -> Result<Response<wire::ListRunsResponse>, Status> {
         let request = request.into_inner();
         let caller = Caller::of(request.caller)?;
-        let pipeline = self.find(&caller, request.pipeline).await?;
+        let pipeline = self.find(&caller, request.pipeline, Right::View).await?;
         let limit = request.limit.clamp(1, 1000);
         let below = cursor(&request.cursor)?.map_or(i64::MAX, |(_, run_count)| run_count);
         let rows = self.store.runs(&pipeline.id, below, limit.into()).await?;
@@ -263,30 +249,6 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             runs: runs?,
             next_cursor,
         }))
-    }
-}
-
-impl Caller {
-    fn of(caller: Option<CallerMessage>) -> Result<Self, Error> {
-        let missing = || Error::Invalid("a call must say who calls".into());
-        let caller = caller
-            .filter(|it| !it.account.is_empty())
-            .ok_or_else(missing)?;
-        let ActorMessage {
-            user_id,
-            name,
-            token_id,
-            email,
-        } = caller.actor.ok_or_else(missing)?;
-        Ok(Self {
-            account: caller.account,
-            actor: Actor {
-                user_id,
-                name,
-                token_id,
-                email,
-            },
-        })
     }
 }
 

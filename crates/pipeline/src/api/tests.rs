@@ -17,10 +17,12 @@ use runtime::{Database, Readiness, Route, Tasks, route};
 use tonic::Code;
 use tonic::service::Routes;
 
+mod actions;
 mod company;
 mod pruning;
 mod refusals;
 mod registry;
+mod rights;
 
 use registry::NoSuchName;
 
@@ -28,6 +30,7 @@ struct Service {
     pipelines: PipelinesClient<Route>,
     attempts: AttemptsClient<Route>,
     tasks: Tasks,
+    bus: Bus,
     folder: tempfile::TempDir,
 }
 
@@ -56,21 +59,27 @@ async fn service() -> Service {
         pipelines: PipelinesClient::new(route.clone()),
         attempts: AttemptsClient::new(route),
         tasks,
+        bus,
         folder,
     }
 }
 
 fn caller() -> Caller {
+    user("u", &["site_user"])
+}
+
+/// Somebody of the account, with these site roles.
+fn user(id: &str, roles: &[&str]) -> Caller {
     let actor = Actor {
-        user_id: "u".into(),
-        name: "ann".into(),
+        user_id: id.into(),
+        name: format!("user {id}"),
         token_id: String::new(),
-        ..Actor::default()
+        email: format!("{id}@example.org"),
     };
     Caller {
         actor: Some(actor),
         account: "default".into(),
-        roles: vec![],
+        roles: roles.iter().map(|it| (*it).to_owned()).collect(),
         ..Caller::default()
     }
 }
@@ -199,6 +208,7 @@ async fn a_hundred_starts_at_once_take_a_hundred_consecutive_numbers() {
             pipelines,
             attempts,
             tasks: Tasks::new(),
+            bus: service.bus.clone(),
             folder: tempfile::tempdir().unwrap(),
         };
         async move {

@@ -1,11 +1,14 @@
 //! Pipelines and runs as they are answered.
 
+use contracts::access::Right;
 use contracts::pipeline as wire;
 
 use crate::Error;
+use crate::caller::Caller;
 use crate::entity::{pipeline, run};
 use crate::news;
 use crate::record::{self, from_json};
+use crate::rules::without_step_details;
 use crate::run::{Actor, Run};
 use crate::state::State;
 use crate::store::Store;
@@ -80,12 +83,15 @@ fn step(run: &Run, position: usize, id: String) -> wire::RunStep {
     }
 }
 
-/// A pipeline with its definition, its steps' ids and its latest runs.
+/// A pipeline with its definition, its steps' ids and its latest runs, as far as the caller may see
+/// them.
 pub(crate) async fn pipeline(
     store: &Store,
     row: &pipeline::Model,
+    caller: &Caller,
     created: bool,
 ) -> Result<wire::Pipeline, Error> {
+    let standing = caller.standing(row)?;
     let version = store.version(row).await?;
     let ids = store.step_ids(&row.id).await?;
     let plan: steps::Plan = from_json(&version.plan)?;
@@ -99,6 +105,11 @@ pub(crate) async fn pipeline(
             name: step.name,
         })
     });
+    let definition = if Right::ViewSteps.is_of(standing) {
+        version.definition
+    } else {
+        without_step_details(&version.definition)?
+    };
     let mut view = wire::Pipeline {
         id: row.id.clone(),
         number: row.number,
@@ -110,9 +121,10 @@ pub(crate) async fn pipeline(
         run_count: row.run_count,
         created_at_ms: row.created_at_ms,
         updated_at_ms: row.updated_at_ms,
-        definition_json: version.definition.clone(),
+        definition_json: definition,
         steps: steps.collect(),
         created,
+        role: standing.role_name().to_owned(),
         ..Default::default()
     };
     if row.run_count > 0 {

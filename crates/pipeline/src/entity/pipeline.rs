@@ -13,6 +13,8 @@ pub(crate) struct Model {
     pub(crate) owner_name: String,
     pub(crate) name: String,
     pub(crate) version: i32,
+    /// Who may do what, as JSON: the current definition's visibility and roles.
+    pub(crate) access: String,
     pub(crate) concurrency: i32,
     pub(crate) run_count: i64,
     pub(crate) reset_run_count: i64,

@@ -47,6 +47,11 @@ impl Locked {
         Ok(())
     }
 
+    /// Tells this with the run's news.
+    pub(super) fn tell_too(&mut self, more: Option<Announcement>) {
+        self.announcements.extend(more);
+    }
+
     /// Whether there is something to write back.
     pub(super) fn has_changed(&self) -> bool {
         !self.news.is_empty() || !self.run.news.is_empty()

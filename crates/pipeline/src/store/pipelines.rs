@@ -1,7 +1,9 @@
 //! Pipelines and their versions.
 
+use contracts::access::Right;
 use contracts::id::{PipelineId, StepId};
 use contracts::message::{PipelineDefined, PipelineDeleted, PipelineReset};
+use outbox::Announcement;
 use runtime::clock;
 use sea_orm::ActiveValue::{NotSet, Set, Unchanged};
 use sea_orm::sea_query::OnConflict;
@@ -11,17 +13,17 @@ use sea_orm::{
 };
 use steps::{Definition, Plan};
 
-use super::Store;
+use super::{Store, Untold};
 use crate::Error;
+use crate::caller::Caller;
 use crate::entity::{pipeline, run, step, version};
 use crate::news;
 use crate::record::to_json;
-use crate::run::Actor;
+use crate::rules::{self, Rules};
 
 /// A definition to be stored.
 pub(crate) struct Define {
-    pub(crate) account: String,
-    pub(crate) actor: Actor,
+    pub(crate) by: Caller,
     /// The pipeline that gets a new version; a new pipeline when absent.
     pub(crate) pipeline_id: Option<String>,
     pub(crate) definition: Definition,
@@ -36,15 +38,21 @@ pub(crate) struct Stored {
 }
 
 impl Store {
-    /// Stores a definition as a pipeline's new version. The same definition again makes none.
+    /// Stores a definition as a pipeline's new version. The same definition again makes none, and
+    /// is no action of its user.
     pub(crate) async fn define(&self, define: Define) -> Result<Stored, Error> {
         let now_ms = clock::now_ms();
         let tx = self.database.begin().await?;
         let existing = self.to_define(&tx, &define).await?;
         let created = existing.is_none();
         let definition = to_json(&define.definition);
+        let before = match &existing {
+            Some(row) => current_definition(&tx, row).await?,
+            None => String::new(),
+        };
+        may_define(&define, existing.as_ref(), &before, &definition)?;
         if let Some(row) = &existing
-            && current_definition(&tx, row).await? == definition
+            && before == definition
         {
             // Who made it may wait for the same group commit: it is told once it is true.
             tx.commit().await?;
@@ -53,16 +61,12 @@ impl Store {
                 created,
             });
         }
-        let row = save_pipeline(&tx, existing, &define, now_ms).await?;
-        save_version(&tx, &row, &define, definition, now_ms).await?;
+        let access = to_json(&Rules::of_definition(&definition)?);
+        let row = save_pipeline(&tx, existing, &define, access, now_ms).await?;
+        save_version(&tx, &row, &define, &definition, now_ms).await?;
         save_step_ids(&tx, &row, &define.definition, now_ms).await?;
-        let defined = PipelineDefined {
-            pipeline_id: row.id.clone(),
-            name: row.name.clone(),
-            version: row.version.cast_unsigned(),
-            actor: Some(news::actor_message(&define.actor)),
-        };
-        outbox::announce(&tx, &defined, now_ms).await?;
+        let news = defined(&row, &define.by, before, definition, now_ms)?;
+        outbox::announce_all(&tx, news, now_ms).await?;
         tx.commit().await?;
         self.relay.ring();
         Ok(Stored { row, created })
@@ -74,7 +78,7 @@ impl Store {
         define: &Define,
     ) -> Result<Option<pipeline::Model>, Error> {
         let all = pipeline::Entity::find()
-            .filter(pipeline::Column::Account.eq(&define.account))
+            .filter(pipeline::Column::Account.eq(define.by.account()))
             .filter(pipeline::Column::DeletedAtMs.is_null())
             .lock_exclusive();
         if let Some(id) = &define.pipeline_id {
@@ -82,28 +86,38 @@ impl Store {
             return row.map(Some).ok_or_else(|| Error::NoPipeline(id.clone()));
         }
         let name = &define.definition.name;
-        lock_name(tx, &define.account, name).await?;
-        let mut same = all
+        lock_name(tx, define.by.account(), name).await?;
+        let same = all
             .filter(pipeline::Column::Name.eq(name))
             .limit(10)
             .all(tx)
             .await?;
-        match (same.len(), define.upsert) {
-            (0, _) => Ok(None),
-            (_, false) => Err(Error::Exists(name.clone())),
-            (1, true) => Ok(same.pop()),
+        if same.is_empty() {
+            return Ok(None);
+        }
+        let mut seen = Vec::new();
+        for row in same {
+            if define.by.sees(&row)? {
+                seen.push(row);
+            }
+        }
+        match (seen.len(), define.upsert) {
+            // The name is taken, also by what the caller may not see.
+            (_, false) | (0, true) => Err(Error::Exists(name.clone())),
+            (1, true) => Ok(seen.pop()),
             (_, true) => Err(Error::Ambiguous {
                 name: name.clone(),
-                ids: same.into_iter().map(|row| row.id).collect(),
+                ids: seen.into_iter().map(|row| row.id).collect(),
             }),
         }
     }
 
     /// Hides a pipeline whose runs have all ended. Its number and counts are never used again.
-    pub(crate) async fn delete(&self, row: &pipeline::Model, actor: &Actor) -> Result<(), Error> {
+    pub(crate) async fn delete(&self, row: &pipeline::Model, by: &Caller) -> Result<(), Error> {
         let now_ms = clock::now_ms();
         let tx = self.database.begin().await?;
-        lock_pipeline(&tx, row).await?;
+        let row = &lock_pipeline(&tx, row).await?;
+        by.must(Right::Delete, row, &row.name)?;
         let open = run::Entity::find()
             .filter(run::Column::PipelineId.eq(&row.id))
             .filter(run::Column::EndedAtMs.is_null());
@@ -121,23 +135,33 @@ impl Store {
         let deleted = PipelineDeleted {
             pipeline_id: row.id.clone(),
             name: row.name.clone(),
-            actor: Some(news::actor_message(actor)),
+            actor: Some(news::actor_message(by.actor())),
         };
-        outbox::announce(&tx, &deleted, now_ms).await?;
+        let mut news = vec![Announcement::of(&deleted)?];
+        if let Some(acted) = by.acted("delete", row, now_ms) {
+            let before = current_definition(&tx, row).await?;
+            news.push(Announcement::of(&acted.with_change(before, String::new()))?);
+        }
+        outbox::announce_all(&tx, news, now_ms).await?;
         tx.commit().await?;
         self.relay.ring();
         Ok(())
     }
 
-    /// The pipeline shows no position until its next run.
-    pub(crate) async fn forget_position(
+    /// The pipeline shows no position until its next run. `acted` is told unless it was told
+    /// already, with a run that the reset has stopped; if nothing changes, nothing is told.
+    pub(super) async fn forget_position(
         &self,
         row: &pipeline::Model,
-        actor: &Actor,
+        by: &Caller,
+        acted: Untold,
     ) -> Result<(), Error> {
         let now_ms = clock::now_ms();
         let tx = self.database.begin().await?;
         let latest = lock_pipeline(&tx, row).await?;
+        if latest.reset_run_count == latest.run_count && !acted.was_told() {
+            return Ok(());
+        }
         let reset = pipeline::ActiveModel {
             number: Unchanged(row.number),
             reset_run_count: Set(latest.run_count),
@@ -149,9 +173,10 @@ impl Store {
             .await?;
         let message = PipelineReset {
             pipeline_id: row.id.clone(),
-            actor: Some(news::actor_message(actor)),
+            actor: Some(news::actor_message(by.actor())),
         };
-        outbox::announce(&tx, &message, now_ms).await?;
+        let news = [Some(Announcement::of(&message)?), acted.into_announcement()];
+        outbox::announce_all(&tx, news.into_iter().flatten(), now_ms).await?;
         tx.commit().await?;
         self.relay.ring();
         Ok(())
@@ -192,12 +217,55 @@ async fn current_definition(
     Ok(current.map(|it| it.definition).unwrap_or_default())
 }
 
+/// A new pipeline takes a role in the site, a change the rights of what it changes.
+fn may_define(
+    define: &Define,
+    existing: Option<&pipeline::Model>,
+    before: &str,
+    after: &str,
+) -> Result<(), Error> {
+    let Some(row) = existing else {
+        return define.by.must_make();
+    };
+    for right in rules::rights_to_change(before, after)? {
+        define.by.must(right, row, &row.name)?;
+    }
+    Ok(())
+}
+
+fn defined(
+    row: &pipeline::Model,
+    by: &Caller,
+    before: String,
+    after: String,
+    now_ms: i64,
+) -> Result<Vec<Announcement>, Error> {
+    let defined = PipelineDefined {
+        pipeline_id: row.id.clone(),
+        name: row.name.clone(),
+        version: row.version.cast_unsigned(),
+        actor: Some(news::actor_message(by.actor())),
+    };
+    let action = if before.is_empty() {
+        "create"
+    } else {
+        "update"
+    };
+    let mut news = vec![Announcement::of(&defined)?];
+    if let Some(acted) = by.acted(action, row, now_ms) {
+        news.push(Announcement::of(&acted.with_change(before, after))?);
+    }
+    Ok(news)
+}
+
 async fn save_pipeline(
     tx: &DatabaseTransaction,
     existing: Option<pipeline::Model>,
     define: &Define,
+    access: String,
     now_ms: i64,
 ) -> Result<pipeline::Model, Error> {
+    let actor = define.by.actor();
     let definition = &define.definition;
     let concurrency = definition.concurrency.cast_signed();
     if let Some(row) = existing {
@@ -205,6 +273,7 @@ async fn save_pipeline(
             number: Unchanged(row.number),
             name: Set(definition.name.clone()),
             version: Set(row.version + 1),
+            access: Set(access),
             concurrency: Set(concurrency),
             updated_at_ms: Set(now_ms),
             ..Default::default()
@@ -214,11 +283,12 @@ async fn save_pipeline(
     let first = pipeline::ActiveModel {
         number: NotSet,
         id: Set(PipelineId::made_at(now_ms).to_string()),
-        account: Set(define.account.clone()),
-        owner: Set(define.actor.user_id.clone()),
-        owner_name: Set(define.actor.name.clone()),
+        account: Set(define.by.account().to_owned()),
+        owner: Set(actor.user_id.clone()),
+        owner_name: Set(actor.name.clone()),
         name: Set(definition.name.clone()),
         version: Set(1),
+        access: Set(access),
         concurrency: Set(concurrency),
         run_count: Set(0),
         reset_run_count: Set(0),
@@ -235,15 +305,15 @@ async fn save_version(
     tx: &DatabaseTransaction,
     row: &pipeline::Model,
     define: &Define,
-    definition: String,
+    definition: &str,
     now_ms: i64,
 ) -> Result<(), Error> {
     let version = version::ActiveModel {
         pipeline_id: Set(row.id.clone()),
         version: Set(row.version),
-        definition: Set(definition),
+        definition: Set(definition.to_owned()),
         plan: Set(to_json(&Plan::of(&define.definition))),
-        created_by: Set(define.actor.user_id.clone()),
+        created_by: Set(define.by.actor().user_id.clone()),
         created_at_ms: Set(now_ms),
     };
     version::Entity::insert(version)

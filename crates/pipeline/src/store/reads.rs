@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use contracts::access::Right;
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
@@ -9,44 +10,84 @@ use sea_orm::{
 
 use super::Store;
 use crate::Error;
+use crate::caller::Caller;
 use crate::entity::{pipeline, run, run_step, step, version};
 use crate::record;
 use crate::reference::{Meaning, Reference};
 use crate::run::Run;
 
+/// Pipelines of one name that are looked at.
+const MOST_OF_A_NAME: u64 = 1000;
+/// Pipelines that are read at once to find those that a caller may see.
+const CHUNK: usize = 100;
+/// Pipelines that are read for a page, at most: it may be shorter than asked for and not the last.
+const MOST_READ: usize = 10_000;
+
+/// Where a list goes on: when the last row was updated, and its number.
+pub(crate) type Place = (i64, i64);
+
+/// A page of pipelines.
+pub(crate) struct Page {
+    pub(crate) rows: Vec<pipeline::Model>,
+    /// Where the next begins; none after the last.
+    pub(crate) next: Option<Place>,
+}
+
 impl Store {
-    /// The pipeline that a reference means.
+    /// The pipeline that a reference means to a caller, who must have this right to it. What is
+    /// hidden from them is not meant.
     pub(crate) async fn find(
         &self,
-        account: &str,
+        caller: &Caller,
         reference: &Reference,
+        right: Right,
     ) -> Result<pipeline::Model, Error> {
+        let name = reference.to_string();
         for meaning in reference.meanings() {
-            let is_meant = match meaning {
-                Meaning::Id(id) => pipeline::Column::Id.eq(id.as_str()),
-                Meaning::Number(number) => pipeline::Column::Number.eq(*number),
-                Meaning::Name(name) => pipeline::Column::Name.eq(name.as_str()),
-            };
-            let mut rows = pipeline::Entity::find()
-                .filter(pipeline::Column::Account.eq(account))
-                .filter(pipeline::Column::DeletedAtMs.is_null())
-                .filter(is_meant)
-                .order_by_asc(pipeline::Column::Number)
-                .limit(10)
-                .all(self.database.reader())
-                .await?;
+            let mut rows = self.meant(caller, meaning).await?;
             match rows.len() {
                 0 => {}
-                1 => return Ok(rows.remove(0)),
+                1 => {
+                    let row = rows.remove(0);
+                    caller.must(right, &row, &name)?;
+                    return Ok(row);
+                }
                 _ => {
-                    return Err(Error::Ambiguous {
-                        name: reference.to_string(),
-                        ids: rows.into_iter().map(|row| row.id).collect(),
-                    });
+                    let ids = rows.into_iter().map(|row| row.id).collect();
+                    return Err(Error::Ambiguous { name, ids });
                 }
             }
         }
-        Err(Error::NoPipeline(reference.to_string()))
+        Err(Error::NoPipeline(name))
+    }
+
+    /// What one meaning could mean to a caller, up to ten.
+    async fn meant(
+        &self,
+        caller: &Caller,
+        meaning: &Meaning,
+    ) -> Result<Vec<pipeline::Model>, Error> {
+        let is_meant = match meaning {
+            Meaning::Id(id) => pipeline::Column::Id.eq(id.as_str()),
+            Meaning::Number(number) => pipeline::Column::Number.eq(*number),
+            Meaning::Name(name) => pipeline::Column::Name.eq(name.as_str()),
+        };
+        let mut seen = Vec::new();
+        let rows = pipeline::Entity::find()
+            .filter(pipeline::Column::Account.eq(caller.account()))
+            .filter(pipeline::Column::DeletedAtMs.is_null())
+            .filter(is_meant)
+            .order_by_asc(pipeline::Column::Number)
+            .limit(MOST_OF_A_NAME)
+            .all(self.database.reader())
+            .await?;
+        for row in rows {
+            if caller.sees(&row)? {
+                seen.push(row);
+            }
+        }
+        seen.truncate(10);
+        Ok(seen)
     }
 
     pub(crate) async fn pipeline(&self, account: &str, id: &str) -> Result<pipeline::Model, Error> {
@@ -58,14 +99,55 @@ impl Store {
         row.ok_or_else(|| Error::NoPipeline(id.to_owned()))
     }
 
-    /// A page of pipelines: by number, or the most recently updated first. `after` is the last
-    /// row's (updated, number) of the page before.
+    /// A page of the pipelines that a caller may see: by number, or the most recently updated first.
     pub(crate) async fn pipelines(
         &self,
-        account: &str,
-        after: Option<(i64, i64)>,
+        caller: &Caller,
+        after: Option<Place>,
         latest_first: bool,
-        limit: u64,
+        limit: usize,
+    ) -> Result<Page, Error> {
+        let mut page = Page {
+            rows: Vec::new(),
+            next: after,
+        };
+        let mut read = 0;
+        while read < MOST_READ {
+            let left = limit - page.rows.len();
+            // Of those who don't see everything, a chunk may hold little.
+            let chunk = if caller.sees_everything() {
+                left
+            } else {
+                left.max(CHUNK)
+            };
+            let rows = self
+                .chunk(caller.account(), page.next, latest_first, chunk)
+                .await?;
+            let is_last = rows.len() < chunk;
+            read += rows.len();
+            for row in rows {
+                page.next = Some((row.updated_at_ms, row.number));
+                if caller.sees(&row)? {
+                    page.rows.push(row);
+                }
+                if page.rows.len() == limit {
+                    return Ok(page);
+                }
+            }
+            if is_last {
+                page.next = None;
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    async fn chunk(
+        &self,
+        account: &str,
+        after: Option<Place>,
+        latest_first: bool,
+        limit: usize,
     ) -> Result<Vec<pipeline::Model>, Error> {
         use pipeline::Column;
         let all = pipeline::Entity::find()
@@ -89,7 +171,7 @@ impl Store {
             all.filter(Column::Number.gt(first))
                 .order_by_asc(Column::Number)
         };
-        Ok(page.limit(limit).all(self.database.reader()).await?)
+        Ok(page.limit(limit as u64).all(self.database.reader()).await?)
     }
 
     pub(crate) async fn version(&self, row: &pipeline::Model) -> Result<version::Model, Error> {

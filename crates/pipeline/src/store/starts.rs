@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use contracts::access::Right;
 use contracts::id::RunId;
 use contracts::message::{RunChanged, RunRequested, RunState};
 use outbox::Announcement;
@@ -17,6 +18,7 @@ use sea_orm::{
 
 use super::Store;
 use crate::Error;
+use crate::caller::Caller;
 use crate::entity::{origin, pipeline, run};
 use crate::news;
 use crate::record::to_json;
@@ -40,11 +42,10 @@ pub(crate) struct Origin {
 /// A run to be accepted.
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
-    pub(crate) account: String,
+    pub(crate) by: Caller,
     pub(crate) pipeline_id: String,
     pub(crate) origin: Origin,
     pub(crate) parameters: BTreeMap<String, String>,
-    pub(crate) actor: Actor,
 }
 
 /// What became of a start.
@@ -64,6 +65,8 @@ impl Store {
         let origin = start.origin_key();
         let tx = self.database.begin().await?;
         let pipeline = count_run(&tx, &start).await?;
+        // A refused start is undone with its number.
+        start.by.must(Right::Run, &pipeline, &start.pipeline_id)?;
         let run_id = RunId::made_at(now_ms).to_string();
         if !claim(&tx, &origin, &run_id, &start, now_ms).await? {
             drop(tx);
@@ -74,9 +77,9 @@ impl Store {
         let parameters = self
             .checked_parameters(&tx, &pipeline, start.parameters)
             .await?;
-        let row = run_row(&pipeline, run_id, &parameters, &start.actor, now_ms);
+        let row = run_row(&pipeline, run_id, &parameters, start.by.actor(), now_ms);
         let row = run::Entity::insert(row).exec_with_returning(&*tx).await?;
-        outbox::announce_all(&tx, accepted(&row, &pipeline, &start.actor)?, now_ms).await?;
+        outbox::announce_all(&tx, accepted(&row, &pipeline, &start.by)?, now_ms).await?;
         tx.commit().await?;
         runtime::fault_point::pass("run.accepted");
         self.relay.ring();
@@ -104,7 +107,7 @@ impl Store {
             .one(reader)
             .await?;
         let row = row.ok_or_else(gone)?;
-        let pipeline = self.pipeline(&start.account, &row.pipeline_id).await?;
+        let pipeline = self.pipeline(start.by.account(), &row.pipeline_id).await?;
         let position = self.place_in_line(&row, &pipeline).await?;
         Ok(Started {
             row,
@@ -181,10 +184,10 @@ impl Store {
 impl Start {
     /// Users' keys have a namespace of their own; the parts can't run into each other.
     fn origin_key(&self) -> String {
-        let owner = &self.actor.user_id;
+        let owner = &self.by.actor().user_id;
         to_json(&[
             "user",
-            &self.account,
+            self.by.account(),
             owner,
             &self.pipeline_id,
             &self.origin.key,
@@ -198,7 +201,7 @@ async fn count_run(tx: &DatabaseTransaction, start: &Start) -> Result<pipeline::
     let counted = pipeline::Entity::update_many()
         .col_expr(Column::RunCount, Expr::col(Column::RunCount).add(1))
         .filter(Column::Id.eq(&start.pipeline_id))
-        .filter(Column::Account.eq(&start.account))
+        .filter(Column::Account.eq(start.by.account()))
         .filter(Column::DeletedAtMs.is_null())
         .exec_with_returning(tx)
         .await?;
@@ -267,8 +270,8 @@ fn run_row(
 fn accepted(
     row: &run::Model,
     pipeline: &pipeline::Model,
-    actor: &Actor,
-) -> Result<[Announcement; 2], Error> {
+    by: &Caller,
+) -> Result<Vec<Announcement>, Error> {
     let requested = RunRequested {
         run_id: row.id.clone(),
         pipeline_id: row.pipeline_id.clone(),
@@ -284,8 +287,13 @@ fn accepted(
         run_count: row.run_count,
         to: RunState::Queued.into(),
         at_ms: row.requested_at_ms,
-        actor: Some(news::actor_message(actor)),
+        actor: Some(news::actor_message(by.actor())),
         ..Default::default()
     };
-    Ok([Announcement::of(&requested)?, Announcement::of(&changed)?])
+    let mut news = vec![Announcement::of(&requested)?, Announcement::of(&changed)?];
+    if let Some(acted) = by.acted("run", pipeline, row.requested_at_ms) {
+        let after = format!("{{\"runCount\":{}}}", row.run_count);
+        news.push(Announcement::of(&acted.with_change(String::new(), after))?);
+    }
+    Ok(news)
 }

@@ -5,10 +5,12 @@ use sea_orm::{
     ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
-use super::Store;
+use super::{Store, Untold};
 use crate::Error;
+use crate::caller::Caller;
 use crate::entity::{pipeline, run};
-use crate::run::{Actor, EndCause, Stop, StopMode};
+use crate::record::stop_mode_name;
+use crate::run::{EndCause, Stop, StopMode};
 use crate::state::State;
 
 /// Which runs of a pipeline are to stop, and how.
@@ -18,18 +20,27 @@ pub(crate) struct StopAll {
     pub(crate) run_count: Option<i64>,
     pub(crate) mode: StopMode,
     pub(crate) reason: String,
-    pub(crate) actor: Actor,
+    pub(crate) by: Caller,
     pub(crate) cause: EndCause,
     /// Leaves runs alone that have never begun.
     pub(crate) keep_queue: bool,
 }
 
 impl StopAll {
+    /// What is told of it, as JSON.
+    fn told(&self) -> String {
+        let mut told = serde_json::json!({"mode": stop_mode_name(self.mode)});
+        if let Some(run_count) = self.run_count {
+            told["runCount"] = run_count.into();
+        }
+        told.to_string()
+    }
+
     fn wish(&self, now_ms: i64) -> Stop {
         Stop {
             mode: self.mode,
             reason: self.reason.clone(),
-            actor: self.actor.clone(),
+            actor: self.by.actor().clone(),
             cause: self.cause,
             at_ms: Some(now_ms),
         }
@@ -57,6 +68,17 @@ impl Store {
         pipeline: &pipeline::Model,
         stop: &StopAll,
     ) -> Result<Stopped, Error> {
+        let acted = stop.by.acted("stop", pipeline, clock::now_ms());
+        let mut acted = Untold::of(acted.map(|it| it.with_change(String::new(), stop.told())))?;
+        self.stop_and_tell(pipeline, stop, &mut acted).await
+    }
+
+    async fn stop_and_tell(
+        &self,
+        pipeline: &pipeline::Model,
+        stop: &StopAll,
+        acted: &mut Untold,
+    ) -> Result<Stopped, Error> {
         let mut done = Stopped::default();
         let mut below = i64::MAX;
         loop {
@@ -65,7 +87,7 @@ impl Store {
             below = *last;
             let ids: Vec<String> = page.into_iter().map(|(id, _)| id).collect();
             for ids in ids.chunks(TOGETHER) {
-                self.stop_together(ids, stop, &mut done).await?;
+                self.stop_together(ids, stop, acted, &mut done).await?;
             }
             if stop.run_count.is_some() {
                 break;
@@ -104,6 +126,7 @@ impl Store {
         &self,
         ids: &[String],
         stop: &StopAll,
+        acted: &mut Untold,
         done: &mut Stopped,
     ) -> Result<(), Error> {
         let now_ms = clock::now_ms();
@@ -123,6 +146,9 @@ impl Store {
             its.run.stop(stop.wish(now_ms), now_ms);
             its.write_down(now_ms)?;
             done.queued += u32::from(!was_final && never_began && its.run.state.is_final());
+        }
+        if let Some(first) = stopped.iter_mut().find(|it| it.has_changed()) {
+            first.tell_too(acted.take());
         }
         let changed: Vec<_> = stopped.iter().filter(|it| it.has_changed()).collect();
         if changed.is_empty() {
@@ -151,7 +177,7 @@ impl Store {
     pub(crate) async fn reset(
         &self,
         pipeline: &pipeline::Model,
-        actor: &Actor,
+        by: &Caller,
         force: bool,
     ) -> Result<(), Error> {
         let open: Vec<(i64, String)> = run::Entity::find()
@@ -175,17 +201,18 @@ impl Store {
         } else {
             open.iter().map(|(run_count, _)| Some(*run_count)).collect()
         };
+        let mut acted = Untold::of(by.acted("reset", pipeline, clock::now_ms()))?;
         for run_count in runs {
             let stop = StopAll {
                 run_count,
                 mode: StopMode::Graceful,
                 reason: "the pipeline was reset".into(),
-                actor: actor.clone(),
+                by: by.clone(),
                 cause: EndCause::Reset,
                 keep_queue: false,
             };
-            self.stop_runs(pipeline, &stop).await?;
+            self.stop_and_tell(pipeline, &stop, &mut acted).await?;
         }
-        self.forget_position(pipeline, actor).await
+        self.forget_position(pipeline, by, acted).await
     }
 }
