@@ -76,6 +76,11 @@ impl Identity {
             .any(|role| any.contains(&role.as_str()))
     }
 
+    /// When its token stops being good, in milliseconds since 1970; 0 = never.
+    pub(crate) fn expires_at_ms(&self) -> i64 {
+        self.expires_at_ms
+    }
+
     fn has_expired(&self, now_ms: i64) -> bool {
         self.expires_at_ms != 0 && self.expires_at_ms <= now_ms
     }

@@ -6,10 +6,12 @@
 
 pub(crate) mod activity;
 mod asking;
+pub(crate) mod create;
 mod document;
 pub(crate) mod envelope;
 mod filter;
 mod input;
+pub(crate) mod listing;
 mod messages;
 pub(crate) mod pipeline;
 mod record;

@@ -82,7 +82,9 @@ pub(crate) const ROWS: &[Row] = rows! {
     post   "/api/v1/pipeline/stop",                             PIPELINE,       ACT   => opsera::pipeline::stop;
     post   "/api/v1/pipeline/summary",                          READING,        ACT   => opsera::pipeline::summary;
     post   "/api/v1/pipeline/logs",                             LOGS,           LOG   => opsera::activity::logs;
-    get    "/api/v1/pipeline/pipelines",                        LISTING,        LIST  => opsera::pipeline::pipelines;
+    get    "/api/v1/pipeline/pipelines",                        LISTING,        LIST  => opsera::listing::pipelines;
+    post   "/api/v1/pipeline/create",                           PIPELINE,       ACT   => opsera::create::create;
+    post   "/api/v1/pipeline/demo",                             PIPELINE,       ACT   => opsera::create::demo;
 
     get    "/api/v2/pipelines",                                 READING,        LIST  => v2::pipelines::list;
     post   "/api/v2/pipelines",                                 PIPELINE,       ACT   => v2::pipelines::create;

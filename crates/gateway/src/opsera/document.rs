@@ -81,7 +81,7 @@ impl Document {
                 last_run: last.map_or_else(|| json!({}), last_run),
             },
             description: some_or(definition["description"].take(), json!("")),
-            roles: some_or(definition["roles"].take(), json!([])),
+            roles: rules(definition["roles"].take()),
             tags: some_or(definition["tags"].take(), json!([])),
             kind: ["sdlc"],
             active: true,
@@ -228,6 +228,18 @@ fn last_run(run: &Run) -> Value {
         "triggeredBy": run.started_by.as_ref().map(|actor| &actor.user_id),
         "duration": duration,
     })
+}
+
+/// The rules in the words of this face.
+fn rules(mut rules: Value) -> Value {
+    for rule in rules.as_array_mut().into_iter().flatten() {
+        if let Some(fields) = rule.as_object_mut()
+            && let Some(role) = fields.remove("siteRole")
+        {
+            fields.insert("site_role".into(), role);
+        }
+    }
+    some_or(rules, json!([]))
 }
 
 fn some_or(value: Value, otherwise: Value) -> Value {

@@ -30,12 +30,7 @@ impl FromRequest<Arc<Gateway>> for Input {
 
 impl Input {
     fn read(bytes: &[u8]) -> Result<Self, Problem> {
-        let text = bytes.trim_ascii();
-        let fields = match text.first() {
-            Some(b'{' | b'[') => serde_json::from_slice(text)
-                .map_err(|error| Problem::invalid(format!("the body is not JSON: {error}")))?,
-            _ => form(text),
-        };
+        let fields = fields(bytes)?;
         let pipeline_id = pipeline_id(&fields)?;
         Ok(Self {
             pipeline_id,
@@ -85,6 +80,16 @@ impl Input {
             Some(Value::Object(fields)) => fields,
             _ => Map::new(),
         }
+    }
+}
+
+/// The fields of a body, JSON or a form.
+pub(super) fn fields(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    let text = bytes.trim_ascii();
+    match text.first() {
+        Some(b'{' | b'[') => serde_json::from_slice(text)
+            .map_err(|error| Problem::invalid(format!("the body is not JSON: {error}"))),
+        _ => Ok(form(text)),
     }
 }
 

@@ -4,6 +4,12 @@ pub(super) const FORBIDDEN: &str = "Forbidden";
 pub(super) const RESET: &str = "The pipeline run status has been reset.";
 pub(super) const STOPPED: &str = "The pipeline has been stopped.";
 
+pub(super) const DEMO: &str = "The token is good. Nothing was triggered.";
+
+pub(super) fn created(pipeline: &str) -> String {
+    format!("Pipeline {pipeline} has been created.")
+}
+
 pub(super) fn submitted(pipeline_id: &str) -> String {
     format!("Run pipeline request submitted successfully for ({pipeline_id})")
 }

@@ -1,14 +1,13 @@
-//! Run, status, reset, stop, summary and the list of pipelines.
+//! Run, status, reset, stop and summary.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use contracts::message::{StepState, StopMode};
 use contracts::pipeline::{ResetRequest, Run, RunStep, StopRunsRequest};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::asking::{self, pipeline_ref};
 use super::document::Document;
@@ -17,16 +16,9 @@ use super::input::Input;
 use super::messages::{self, Status};
 use crate::Gateway;
 use crate::auth::Who;
-use crate::body;
 use crate::problem::Problem;
 use crate::start::{self, Start};
 use crate::time::Time;
-use crate::v2::pipelines::{CHUNK, chunk};
-
-/// The most pipelines that a list answers.
-const MAX_PIPELINES: usize = 1000;
-/// Chunks of pipelines that are read for a list, at most.
-const MAX_CHUNKS: usize = 100;
 
 /// What an action came to.
 #[derive(Debug, Default, Serialize)]
@@ -165,50 +157,6 @@ pub(crate) async fn summary(
 ) -> Result<Json<Document>, Problem> {
     let pipeline = asking::pipeline(&gateway, &who, &input.pipeline_id).await?;
     Ok(Json(Document::of(pipeline)))
-}
-
-/// Which pipelines are asked for.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ListQuery {
-    /// From 1.
-    page: Option<NonZeroUsize>,
-    /// Pipelines a page, at most 1000.
-    size: Option<NonZeroUsize>,
-    /// A part of the name, in any case.
-    search: Option<String>,
-}
-
-pub(crate) async fn pipelines(
-    State(gateway): State<Arc<Gateway>>,
-    who: Who,
-    uri: Uri,
-) -> Result<Json<Vec<Document>>, Problem> {
-    let query: ListQuery = body::query(&uri)?;
-    let size = query
-        .size
-        .map_or(MAX_PIPELINES, |it| it.get().min(MAX_PIPELINES));
-    let mut skipped = (query.page.map_or(1, NonZeroUsize::get) - 1).saturating_mul(size);
-    let search = query.search.unwrap_or_default().trim().to_lowercase();
-    let (mut documents, mut cursor) = (Vec::new(), String::new());
-    for _ in 0..MAX_CHUNKS {
-        let page = chunk(&gateway, &who, CHUNK, cursor, true).await?;
-        let found = page
-            .pipelines
-            .into_iter()
-            .filter(|it| search.is_empty() || it.name.to_lowercase().contains(&search));
-        for pipeline in found {
-            if skipped > 0 {
-                skipped -= 1;
-            } else if documents.len() < size {
-                documents.push(Document::of(pipeline));
-            }
-        }
-        cursor = page.next_cursor;
-        if cursor.is_empty() || documents.len() >= size {
-            break;
-        }
-    }
-    Ok(Json(documents))
 }
 
 /// What the domain refuses is an answer; all else stays a failure.

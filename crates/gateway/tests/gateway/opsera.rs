@@ -524,3 +524,37 @@ async fn an_unknown_route_and_a_wrong_method_are_told_in_the_envelope() {
     );
     assert_eq!(answer.json()["code"], "method_not_allowed");
 }
+
+#[tokio::test]
+async fn a_token_can_be_tried_without_triggering_anything() {
+    let world = World::new();
+    let body = json!({"pipelineId": "x", "note": 1}).to_string();
+    let answer = world.post("/api/v1/pipeline/demo", &body).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let told = answer.json();
+    assert_eq!(told["status"], "success");
+    assert_eq!(told["reqBody"]["note"], 1);
+    assert_eq!(told["reqToken"]["scope"], "api");
+    assert!(!answer.text.contains("Bearer") && !answer.text.contains("\"admin\""));
+}
+
+#[tokio::test]
+async fn a_pipeline_is_made_of_a_document() {
+    let world = World::new();
+    let document = json!({
+        "name": "Template",
+        "workflow": {"plan": [{
+            "name": "Say it",
+            "tool": {"tool_identifier": "command-line", "configuration": {"commands": "echo"}},
+        }]},
+    });
+    let answer = world
+        .post("/api/v1/pipeline/create", &document.to_string())
+        .await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let told = answer.json();
+    assert_eq!(told["status"], "success");
+    assert_eq!(told["newPipelineId"].as_str().map(str::len), Some(24));
+    let answer = world.post("/api/v1/pipeline/create", "[1]").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}

@@ -56,6 +56,9 @@ impl Step {
 
 /// The category of a step, and what does it.
 fn tool(step: &Value) -> (&'static str, Tool) {
+    if let Some(tool) = step.get("tool") {
+        return ("deploy", registered(tool));
+    }
     let (category, identifier, mut configuration) = if let Some(script) = step.get("run") {
         ("script", "command-line", json!({"commands": script}))
     } else if let Some(argv) = step.get("command") {
@@ -64,15 +67,14 @@ fn tool(step: &Value) -> (&'static str, Tool) {
         ("api", "external_rest_api_integration", request.clone())
     } else if let Some(gate) = step.get("approval") {
         ("approval", "approval", gate.clone())
+    } else if let Some(action) = step.get("userAction") {
+        ("approval", "user-action", action.clone())
     } else if let Some(child) = step.get("pipeline") {
-        ("pipeline", "child-pipeline", json!({"pipelineId": child}))
-    } else if let Some(tool) = step.get("tool") {
-        let identifier = tool["tool"].as_str().unwrap_or("tool").to_owned();
-        let tool = Tool {
-            tool_identifier: identifier,
-            configuration: fields(tool.clone()),
-        };
-        return ("deploy", tool);
+        (
+            "pipeline",
+            "child-pipeline",
+            json!({"pipelineId": child["pipeline"]}),
+        )
     } else {
         ("plugin", "plugin", step["plugin"].clone())
     };
@@ -81,14 +83,21 @@ fn tool(step: &Value) -> (&'static str, Tool) {
             fields.insert(name.to_owned(), value.clone());
         }
     }
-    let configuration = fields(configuration);
-    (
-        category,
-        Tool {
-            tool_identifier: identifier.to_owned(),
-            configuration,
-        },
-    )
+    let tool = Tool {
+        tool_identifier: identifier.to_owned(),
+        configuration: fields(configuration),
+    };
+    (category, tool)
+}
+
+/// An operation of a registered tool.
+fn registered(tool: &Value) -> Tool {
+    let mut configuration = fields(tool["with"].clone());
+    configuration.insert("toolConfigId".into(), tool["tool"].clone());
+    Tool {
+        tool_identifier: tool["kind"].as_str().unwrap_or("tool").to_owned(),
+        configuration,
+    }
 }
 
 fn fields(value: Value) -> Map<String, Value> {
