@@ -7,18 +7,19 @@
 //! **Invariants:** no request waits for this. A use that finds the queue full, or that the end of
 //! the process overtakes, is counted and said to be lost. A token's text is in none.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use contracts::id::MessageId;
-use contracts::message::TokenUsed;
+use contracts::id::{MessageId, UseId};
+use contracts::message::{TokenUsed, Use};
 use outbox::{Bus, Post};
 use runtime::{Tasks, clock};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use crate::auth::Identity;
+use crate::auth::Who;
+use crate::front;
 use crate::problem::Problem;
 
 /// Uses that wait to be told, at most.
@@ -33,20 +34,64 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 const LAST: Duration = Duration::from_secs(1);
 /// The longest path that is told, in bytes.
 const MAX_PATH: usize = 1024;
+/// The longest name of a client that is told, in bytes.
+const MAX_USER_AGENT: usize = 256;
 
 /// Where uses are noted. Without a bus they are not.
 pub(crate) struct Access(Option<Sender<Post>>);
 
-/// What a token is used for.
-pub(crate) struct Target(String);
+/// A request that shows a token, before it is known what becomes of it.
+pub(crate) struct Shown {
+    /// Of the use, permanent: whoever records it first names it.
+    id: UseId,
+    target: String,
+    ip: String,
+    user_agent: String,
+}
 
-impl Target {
-    /// The method and the path; no query, which may say anything.
+impl Shown {
+    /// The method and the path, no query, which may say anything; and from where.
     pub(crate) fn of(request: &Request) -> Self {
-        let path = request.uri().path();
-        let path = path.get(..MAX_PATH).unwrap_or(path);
-        Self(format!("{} {path}", request.method()))
+        let path = clipped(request.uri().path(), MAX_PATH);
+        let user_agent = request.headers().get(header::USER_AGENT);
+        let user_agent = String::from_utf8_lossy(user_agent.map_or(&[], HeaderValue::as_bytes));
+        Self {
+            id: UseId::made_at(clock::now_ms()),
+            target: format!("{} {path}", request.method()),
+            ip: front::address(request).map_or_else(String::new, |it| it.to_string()),
+            user_agent: clipped(&user_agent, MAX_USER_AGENT).to_owned(),
+        }
     }
+
+    /// The use as those are told who bring about what it is for.
+    pub(crate) fn for_scope(&self, scope: &str) -> Use {
+        Use {
+            id: self.id.to_string(),
+            scope: scope.to_owned(),
+            target: self.target.clone(),
+        }
+    }
+
+    fn used(self, who: Option<&Who>, answer: &Response) -> TokenUsed {
+        TokenUsed {
+            token_id: who.map(|it| it.token_id().to_owned()).unwrap_or_default(),
+            user_id: who.map(|it| it.user_id().to_owned()).unwrap_or_default(),
+            account: who.map(Who::account).unwrap_or_default(),
+            scope: who.map(|it| it.scope().to_owned()).unwrap_or_default(),
+            target: self.target,
+            outcome: outcome(answer),
+            at_ms: clock::now_ms(),
+            use_id: self.id.into(),
+            ip: self.ip,
+            user_agent: self.user_agent,
+            http_status: answer.status().as_u16().into(),
+        }
+    }
+}
+
+/// The beginning of a text, in whole characters.
+fn clipped(text: &str, most_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(most_bytes)]
 }
 
 impl Access {
@@ -64,29 +109,11 @@ impl Access {
         Self(sender)
     }
 
-    /// Notes what became of a use. `scope` is the one that opened the route, if one did.
-    pub(crate) fn note(
-        &self,
-        Target(target): Target,
-        identity: Option<&Arc<Identity>>,
-        scope: &str,
-        answer: &Response,
-    ) {
+    /// Notes what became of a use; `who` is known if the token was good.
+    pub(crate) fn note(&self, shown: Shown, who: Option<&Who>, answer: &Response) {
         let Some(queue) = &self.0 else { return };
-        let now_ms = clock::now_ms();
-        let caller = identity.map(|it| it.caller.clone()).unwrap_or_default();
-        let actor = caller.actor.unwrap_or_default();
-        let used = TokenUsed {
-            token_id: actor.token_id,
-            user_id: actor.user_id,
-            account: caller.account,
-            scope: scope.to_owned(),
-            target,
-            outcome: outcome(answer),
-            at_ms: now_ms,
-            http_status: answer.status().as_u16().into(),
-            ..TokenUsed::default()
-        };
+        let used = shown.used(who, answer);
+        let now_ms = used.at_ms;
         let post = Post::of(&used, String::from(MessageId::made_at(now_ms)), now_ms);
         if post.is_ok_and(|post| queue.try_send(post).is_ok()) {
             return;
@@ -167,7 +194,10 @@ fn fill(batch: &mut Vec<Post>, waiting: &mut Receiver<Post>) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use axum::body::Body;
+    use axum::extract::ConnectInfo;
     use axum::response::IntoResponse as _;
     use runtime::Kind;
 
@@ -185,9 +215,24 @@ mod tests {
         let long = "/d".repeat(2000);
         for (uri, path) in [("/a/b?token=x", "/a/b"), (&long, &long[..MAX_PATH])] {
             let request = Request::builder().uri(uri).body(Body::empty()).unwrap();
-            let Target(text) = Target::of(&request);
-            assert_eq!(text, format!("GET {path}"));
+            assert_eq!(Shown::of(&request).target, format!("GET {path}"));
         }
+    }
+
+    #[test]
+    fn a_use_has_an_id_and_says_from_where_within_bounds() {
+        let address = SocketAddr::from(([192, 0, 2, 7], 4711));
+        let mut request = Request::builder()
+            .header("user-agent", "\u{e4}".repeat(200))
+            .body(Body::empty())
+            .unwrap();
+        request.extensions_mut().insert(ConnectInfo(address));
+        let shown = Shown::of(&request);
+        let id = shown.id.to_string();
+        let used = shown.used(None, &Response::new(Body::empty()));
+        assert_eq!((used.use_id, used.ip.as_str()), (id, "192.0.2.7"));
+        assert_eq!(used.user_agent, "\u{e4}".repeat(128));
+        assert_eq!(used.http_status, 200);
     }
 
     #[tokio::test]
@@ -196,12 +241,7 @@ mod tests {
         let access = Access(Some(sender));
         let request = Request::new(Body::empty());
         for _ in 0..3 {
-            access.note(
-                Target::of(&request),
-                None,
-                "",
-                &Response::new(Body::empty()),
-            );
+            access.note(Shown::of(&request), None, &Response::new(Body::empty()));
         }
         assert!(waiting.try_recv().is_ok());
         assert!(

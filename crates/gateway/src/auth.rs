@@ -13,13 +13,14 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use contracts::message::{Actor, Caller};
+use contracts::message::{Actor, Caller, Use};
 use contracts::registry::registry_client::RegistryClient;
 use contracts::registry::{AuthenticateRequest, AuthenticateResponse};
 use runtime::{Kind, Route, clock};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use crate::access::Shown;
 use crate::limits::Limits;
 use crate::problem::Problem;
 use cache::{Cache, Known};
@@ -53,27 +54,21 @@ impl Identity {
             user_id: answer.user_id,
             name: answer.user_name,
             token_id: answer.token_id,
-            ..Actor::default()
+            email: answer.user_email,
         };
         let caller = Caller {
             actor: Some(actor),
             account: answer.account,
             roles: answer.roles,
-            ..Caller::default()
+            groups: answer.groups,
+            // Of each request its own.
+            r#use: None,
         };
         Self {
             caller,
             scopes: answer.scopes,
             expires_at_ms: answer.expires_at_ms,
         }
-    }
-
-    /// Whether the owner has one of these site roles.
-    pub(crate) fn has_role(&self, any: &[&str]) -> bool {
-        self.caller
-            .roles
-            .iter()
-            .any(|role| any.contains(&role.as_str()))
     }
 
     /// When its token stops being good, in milliseconds since 1970; 0 = never.
@@ -93,22 +88,56 @@ impl Identity {
     }
 }
 
-/// Who calls, for handlers of routes that want a token.
+/// Who calls and with which use of a token, for handlers of routes that want one.
 #[derive(Clone)]
-pub(crate) struct Who(pub(crate) Arc<Identity>);
+pub(crate) struct Who {
+    identity: Arc<Identity>,
+    used: Arc<Use>,
+}
 
 impl Who {
+    /// A caller whose token was shown for `scope`.
+    pub(crate) fn new(identity: Arc<Identity>, shown: &Shown, scope: &str) -> Self {
+        let used = Arc::new(shown.for_scope(scope));
+        Self { identity, used }
+    }
+
     /// For a call that wants to know.
     pub(crate) fn caller(&self) -> Caller {
-        self.0.caller.clone()
+        Caller {
+            r#use: Some(self.used.as_ref().clone()),
+            ..self.identity.caller.clone()
+        }
     }
 
     pub(crate) fn actor(&self) -> Option<Actor> {
-        self.0.caller.actor.clone()
+        self.identity.caller.actor.clone()
     }
 
     pub(crate) fn account(&self) -> String {
-        self.0.caller.account.clone()
+        self.identity.caller.account.clone()
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(crate) fn user_id(&self) -> &str {
+        self.identity.caller.user_id()
+    }
+
+    pub(crate) fn token_id(&self) -> &str {
+        self.identity.token_id()
+    }
+
+    /// The scope that opened the route, or those of the token if none did.
+    pub(crate) fn scope(&self) -> &str {
+        &self.used.scope
+    }
+
+    /// Whether nothing of the account is hidden from the caller.
+    pub(crate) fn sees_everything(&self) -> bool {
+        self.identity.caller.sees_everything()
     }
 }
 

@@ -157,6 +157,10 @@ impl Seen {
         let (mut parts, _) = answer.into_parts();
         parts.status = status;
         parts.headers.remove(header::CONTENT_LENGTH);
+        if status != StatusCode::UNAUTHORIZED {
+            // The face says something else.
+            parts.headers.remove(header::WWW_AUTHENTICATE);
+        }
         parts
             .headers
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

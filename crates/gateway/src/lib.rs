@@ -24,6 +24,8 @@ mod start;
 mod time;
 mod v2;
 
+pub use routes::{Route as ApiRoute, routes};
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;

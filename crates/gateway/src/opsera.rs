@@ -21,18 +21,9 @@ use runtime::Kind;
 use crate::auth::Who;
 use crate::problem::Problem;
 
-/// Site roles that see everything, and so may know that something is not there.
-const SEERS: &[&str] = &[
-    "opsera_administrator",
-    "site_administrator",
-    "site_power_user",
-    "auditor",
-    "security_manager",
-];
-
 /// What a caller may know of a failure: "not found" only if nothing is hidden from them.
 fn hidden(who: &Who, problem: Problem) -> Problem {
-    if problem.is_not_found() && !who.0.has_role(SEERS) {
+    if problem.is_not_found() && !who.sees_everything() {
         return Problem::new(Kind::Denied, "DENIED", messages::FORBIDDEN);
     }
     problem

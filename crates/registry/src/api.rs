@@ -146,6 +146,8 @@ impl From<Bearer> for AuthenticateResponse {
             scopes: bearer.scopes,
             roles: bearer.roles,
             expires_at_ms: bearer.expires_at_ms.unwrap_or_default(),
+            user_email: String::new(),
+            groups: Vec::new(),
         }
     }
 }

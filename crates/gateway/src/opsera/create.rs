@@ -56,7 +56,7 @@ pub(crate) async fn create(
 pub(crate) async fn demo(who: Who, content: Content) -> Result<Json<Value>, Problem> {
     let mut body = input::fields(&content.bytes)?;
     body.insert("customerId".into(), json!(who.account()));
-    let identity = &who.0;
+    let identity = who.identity();
     let actor = who.actor().unwrap_or_default();
     let expires_at_s = Some(identity.expires_at_ms() / 1000).filter(|it| *it > 0);
     Ok(Json(json!({

@@ -27,6 +27,7 @@ pub(crate) struct Document {
     owner_name: String,
     account: String,
     roles: Value,
+    role_access_level: String,
     tags: Value,
     active: bool,
     locked: bool,
@@ -93,6 +94,7 @@ impl Document {
             name: pipeline.name,
             owner: pipeline.owner,
             owner_name: pipeline.owner_name,
+            role_access_level: pipeline.role,
             account: pipeline.account,
         }
     }

@@ -20,6 +20,10 @@ pub(crate) struct PipelineView {
     name: String,
     account: String,
     owner: Person,
+    /// What the caller is to it: `owner`, or the name of a role that its rules give. Users and
+    /// guests see of its definition which steps there are, and not what they are told to do.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    role: String,
     /// Of the definition; counts from 1.
     version: u32,
     /// The number of the latest run, 0 before the first.
@@ -72,6 +76,7 @@ impl PipelineView {
                 id: pipeline.owner,
                 name: pipeline.owner_name,
             },
+            role: pipeline.role,
             version: pipeline.version,
             run_count: pipeline.run_count,
             created_at: Time::at(pipeline.created_at_ms),

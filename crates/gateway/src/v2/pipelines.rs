@@ -24,6 +24,8 @@ use crate::problem::Problem;
 
 /// Pipelines that are asked for at a time, since each may have a definition of up to 1 MiB.
 pub(crate) const CHUNK: u32 = 100;
+/// Chunks that are asked for to fill a page, at most: one with much that is hidden may stay shorter.
+pub(crate) const MAX_CHUNKS: usize = 100;
 
 /// A page of pipelines, the oldest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,12 +73,12 @@ pub(crate) async fn list(
 ) -> Result<Json<PipelinePage>, Problem> {
     let (limit, mut cursor) = PageQuery::of(&uri)?;
     let mut pipelines = Vec::new();
-    while pipelines.len() < limit as usize {
+    for _ in 0..MAX_CHUNKS {
         let left = limit - u32::try_from(pipelines.len()).unwrap_or(limit);
         let page = chunk(&gateway, &who, left.min(CHUNK), cursor, false).await?;
         pipelines.extend(page.pipelines.into_iter().map(PipelineView::in_list));
         cursor = page.next_cursor;
-        if cursor.is_empty() {
+        if cursor.is_empty() || pipelines.len() >= limit as usize {
             break;
         }
     }

@@ -44,6 +44,7 @@ impl Registry for Fake {
             scopes: vec!["api".into()],
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
             expires_at_ms: 0,
+            ..Default::default()
         }))
     }
 

@@ -1,0 +1,143 @@
+//! What stands before every route: a good token, a scope that opens it, and the site role it needs.
+//!
+//! The layers in their order: the token is good and so is its owner, a scope matches the route, the
+//! owner has the role; then the service asks the rules of the object. Each request that shows a
+//! token is one use of it, and is told whatever became of it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use contracts::access::SiteRole;
+use runtime::Kind;
+use tracing::Span;
+
+use super::{Access, Need, Row};
+use crate::access::Shown;
+use crate::auth::{Identity, NO_TOKEN, Who, bearer};
+use crate::limits::Cost;
+use crate::problem::Problem;
+use crate::{Gateway, front};
+
+/// Lets a request through to its route, or refuses it.
+pub(super) async fn guarded(
+    State((gateway, row)): State<(Arc<Gateway>, &'static Row)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let Access::Token(scopes, need) = row.access else {
+        return Ok(next.run(request).await);
+    };
+    check_text(&request)?;
+    let shown = Shown::of(&request);
+    let address = front::address(&request);
+    let identity = match identify(&gateway, request.headers(), address).await {
+        Ok(identity) => identity,
+        Err(problem) if problem.reason() == NO_TOKEN => return Err(problem),
+        Err(problem) => {
+            let refusal = problem.into_response();
+            gateway.access.note(shown, None, &refusal);
+            return Ok(refusal);
+        }
+    };
+    let who = check(scopes, need, &identity).map(|scope| Who::new(identity.clone(), &shown, scope));
+    let (who, answer) = match who {
+        Ok(who) => {
+            let answer = answered(&gateway, row, who.clone(), request, next).await;
+            (who, answer)
+        }
+        Err(problem) => {
+            let its_own = identity.scopes.join(" ");
+            (
+                Who::new(identity, &shown, &its_own),
+                problem.into_response(),
+            )
+        }
+    };
+    gateway.access.note(shown, Some(&who), &answer);
+    Ok(answer)
+}
+
+async fn identify(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    address: Option<IpAddr>,
+) -> Result<Arc<Identity>, Problem> {
+    let token = bearer(headers)?;
+    gateway
+        .tokens
+        .identify(token, &gateway.limits, address)
+        .await
+}
+
+async fn answered(
+    gateway: &Gateway,
+    row: &Row,
+    who: Who,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    Span::current().record("user.id", who.user_id());
+    let token_id = who.token_id().to_owned();
+    request.extensions_mut().insert(who);
+    within_budget(gateway, row.cost, &token_id, next.run(request)).await
+}
+
+/// Answers once the token's budget has been charged, and a read when there is room for it.
+async fn within_budget(
+    gateway: &Gateway,
+    cost: Cost,
+    token_id: &str,
+    answer: impl Future<Output = Response>,
+) -> Response {
+    let left = match gateway.limits.spend(token_id, cost) {
+        Ok(left) => left,
+        Err(problem) => return problem.into_response(),
+    };
+    let _room = match cost {
+        Cost::Read(_) => gateway.reads.acquire().await.ok(),
+        Cost::Act => None,
+    };
+    let mut answer = answer.await;
+    if let Some(left) = left {
+        left.tell(answer.headers_mut());
+    }
+    answer
+}
+
+/// Refuses what no store can look for.
+fn check_text(request: &Request) -> Result<(), Problem> {
+    let asked = request.uri().path_and_query();
+    if asked.is_some_and(|it| it.as_str().contains("%00")) {
+        let detail = "the path or its query holds U+0000 (%00), and nothing is called that";
+        return Err(Problem::invalid(detail));
+    }
+    Ok(())
+}
+
+/// The scope that opens a route to this owner, or why none does.
+fn check(
+    scopes: &[&'static str],
+    need: Need,
+    identity: &Identity,
+) -> Result<&'static str, Problem> {
+    let has = |scope: &&&str| identity.scopes.iter().any(|it| it == **scope);
+    let Some(scope) = scopes.iter().find(has) else {
+        let detail = format!(
+            "the token's scope does not open this: {} does",
+            scopes.join(" or ")
+        );
+        return Err(Problem::new(Kind::Denied, "SCOPE", detail));
+    };
+    match need {
+        Need::Site(roles) if !identity.caller.has_any(roles) => {
+            let roles: Vec<_> = roles.iter().map(|role| SiteRole::name(*role)).collect();
+            let detail = format!("this takes a role in the site: {}", roles.join(" or "));
+            Err(Problem::new(Kind::Denied, "ROLE", detail))
+        }
+        Need::Any | Need::Site(_) | Need::Item(_) | Need::Make => Ok(scope),
+    }
+}
