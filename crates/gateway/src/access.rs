@@ -73,18 +73,20 @@ impl Shown {
     }
 
     fn used(self, who: Option<&Who>, answer: &Response) -> TokenUsed {
+        let path = self.target.split_once(' ').map_or("", |(_, path)| path);
+        let status = front::status_told(path, answer).as_u16();
         TokenUsed {
             token_id: who.map(|it| it.token_id().to_owned()).unwrap_or_default(),
             user_id: who.map(|it| it.user_id().to_owned()).unwrap_or_default(),
             account: who.map(Who::account).unwrap_or_default(),
             scope: who.map(|it| it.scope().to_owned()).unwrap_or_default(),
             target: self.target,
-            outcome: outcome(answer),
+            outcome: outcome(status, answer),
             at_ms: clock::now_ms(),
             use_id: self.id.into(),
             ip: self.ip,
             user_agent: self.user_agent,
-            http_status: answer.status().as_u16().into(),
+            http_status: status.into(),
         }
     }
 }
@@ -123,8 +125,7 @@ impl Access {
 }
 
 /// The status, and the reason of a refusal: `200`, `403 SCOPE`.
-fn outcome(answer: &Response) -> String {
-    let status = answer.status().as_u16();
+fn outcome(status: u16, answer: &Response) -> String {
     match answer.extensions().get::<Problem>() {
         Some(problem) => format!("{status} {}", problem.reason()),
         None => status.to_string(),
@@ -206,8 +207,8 @@ mod tests {
     #[test]
     fn an_outcome_says_the_status_and_why() {
         let refused = Problem::new(Kind::Denied, "SCOPE", "no").into_response();
-        assert_eq!(outcome(&refused), "403 SCOPE");
-        assert_eq!(outcome(&Response::new(Body::empty())), "200");
+        assert_eq!(outcome(403, &refused), "403 SCOPE");
+        assert_eq!(outcome(200, &Response::new(Body::empty())), "200");
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl Seen {
             request_id: self.id(),
             trace_id: traceparent.as_deref().and_then(|it| it.split('-').nth(1)),
         };
-        let (status, kind, body) = if self.uri.path().starts_with("/api/v1/") {
+        let (status, kind, body) = if is_opsera(self.uri.path()) {
             let (status, envelope) = Envelope::of(&problem, asked);
             (status, "application/json", serde_json::to_vec(&envelope))
         } else {
@@ -186,6 +186,18 @@ impl Seen {
         metrics::histogram!("penstock_http_request_seconds", "route" => route, "status" => class)
             .record(seconds);
     }
+}
+
+/// The status that the face of a path tells for an answer.
+pub(crate) fn status_told(path: &str, answer: &Response) -> StatusCode {
+    match answer.extensions().get::<Problem>() {
+        Some(problem) if is_opsera(path) => Envelope::status(problem),
+        Some(_) | None => answer.status(),
+    }
+}
+
+fn is_opsera(path: &str) -> bool {
+    path.starts_with("/api/v1/")
 }
 
 /// Where a request comes from, if it came through a port.

@@ -26,10 +26,7 @@ impl<'a> Envelope<'a> {
     /// A request without a bearer token is 401; every other refusal of a token is 403, and its
     /// text gives nothing away.
     pub(crate) fn of(problem: &'a Problem, asked: Asked<'a>) -> (StatusCode, Self) {
-        let status = match problem.status() {
-            StatusCode::UNAUTHORIZED if problem.reason() != NO_TOKEN => StatusCode::FORBIDDEN,
-            other => other,
-        };
+        let status = Self::status(problem);
         let message = match status {
             StatusCode::FORBIDDEN => messages::FORBIDDEN,
             _ => problem.detail(),
@@ -42,6 +39,16 @@ impl<'a> Envelope<'a> {
             request_id: asked.request_id,
         };
         (status, envelope)
+    }
+}
+
+impl Envelope<'_> {
+    /// The status alone.
+    pub(crate) fn status(problem: &Problem) -> StatusCode {
+        match problem.status() {
+            StatusCode::UNAUTHORIZED if problem.reason() != NO_TOKEN => StatusCode::FORBIDDEN,
+            other => other,
+        }
     }
 }
 

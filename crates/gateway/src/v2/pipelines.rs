@@ -25,7 +25,7 @@ use crate::problem::Problem;
 /// Pipelines that are asked for at a time, since each may have a definition of up to 1 MiB.
 pub(crate) const CHUNK: u32 = 100;
 /// Chunks that are asked for to fill a page, at most: one with much that is hidden may stay shorter.
-pub(crate) const MAX_CHUNKS: usize = 100;
+const MAX_CHUNKS: usize = 100;
 
 /// A page of pipelines, the oldest first.
 #[derive(Debug, Serialize, ToSchema)]

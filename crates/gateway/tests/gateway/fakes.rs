@@ -193,6 +193,7 @@ pub(crate) fn pipeline() -> Pipeline {
         account: "org".into(),
         owner: "5e1cbf251c26d68f7ce6361e".into(),
         owner_name: "Ada".into(),
+        role: "owner".into(),
         version: 2,
         run_count: 3,
         created_at_ms: 1_600_000_000_000,

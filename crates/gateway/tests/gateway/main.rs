@@ -10,3 +10,4 @@ mod logs;
 mod opsera;
 mod own;
 mod rules;
+mod uses;

@@ -299,6 +299,7 @@ fn whole_document() -> Value {
         "owner_name": "Ada",
         "account": "org",
         "roles": [],
+        "role_access_level": "owner",
         "tags": [],
         "active": true,
         "locked": false,
