@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 
 /// Messages with secret values: `src/hidden.rs` says what is shown of them.
-const CARRIERS_OF_SECRETS: [&str; 4] = [
+const CARRIERS_OF_SECRETS: [&str; 9] = [
     ".penstock.registry.v1.AuthenticateRequest",
+    ".penstock.registry.v1.CreateUserRequest",
+    ".penstock.registry.v1.UpdateUserRequest",
+    ".penstock.registry.v1.VerifyPasswordRequest",
+    ".penstock.registry.v1.CreateTokenResponse",
+    ".penstock.registry.v1.RotateTokenResponse",
     ".penstock.registry.v1.PutSecretRequest",
     ".penstock.registry.v1.RevealSecretsResponse",
     ".penstock.pipeline.v1.Grant",

@@ -1,11 +1,14 @@
 //! What is shown of messages that carry secrets: everything but the values.
 //!
-//! **Invariant:** no `{:?}` of a message prints a token's or a secret's value.
+//! **Invariant:** no `{:?}` of a message prints a token, a password or a secret's value.
 
 use std::fmt;
 
 use crate::pipeline::Grant;
-use crate::registry::{AuthenticateRequest, PutSecretRequest, RevealSecretsResponse};
+use crate::registry::{
+    AuthenticateRequest, CreateTokenResponse, CreateUserRequest, PutSecretRequest,
+    RevealSecretsResponse, RotateTokenResponse, UpdateUserRequest, VerifyPasswordRequest,
+};
 
 const HIDDEN: &str = "(hidden)";
 
@@ -13,6 +16,60 @@ impl fmt::Debug for AuthenticateRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthenticateRequest")
             .field("token", &HIDDEN)
+            .finish()
+    }
+}
+
+impl fmt::Debug for CreateUserRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateUserRequest")
+            .field("caller", &self.caller)
+            .field("name", &self.name)
+            .field("email", &self.email)
+            .field("kind", &self.kind)
+            .field("roles", &self.roles)
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for UpdateUserRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpdateUserRequest")
+            .field("caller", &self.caller)
+            .field("user", &self.user)
+            .field("name", &self.name)
+            .field("email", &self.email)
+            .field("active", &self.active)
+            .field("roles", &self.roles)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for VerifyPasswordRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyPasswordRequest")
+            .field("login", &self.login)
+            .field("account", &self.account)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CreateTokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateTokenResponse")
+            .field("token", &self.token)
+            .field("text", &HIDDEN)
+            .finish()
+    }
+}
+
+impl fmt::Debug for RotateTokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RotateTokenResponse")
+            .field("token", &self.token)
+            .field("text", &HIDDEN)
             .finish()
     }
 }
@@ -53,7 +110,44 @@ mod tests {
     fn no_value_is_printed() {
         let value = b"hunter2".to_vec();
         let values = || [("PASSWORD".to_owned(), value.clone())].into();
+        let text = || "hunter2".to_owned();
         let shown = [
+            format!(
+                "{:?}",
+                CreateUserRequest {
+                    password: text(),
+                    ..Default::default()
+                }
+            ),
+            format!(
+                "{:?}",
+                UpdateUserRequest {
+                    password: Some(text()),
+                    current_password: text(),
+                    ..Default::default()
+                }
+            ),
+            format!(
+                "{:?}",
+                VerifyPasswordRequest {
+                    password: text(),
+                    ..Default::default()
+                }
+            ),
+            format!(
+                "{:?}",
+                CreateTokenResponse {
+                    text: text(),
+                    ..Default::default()
+                }
+            ),
+            format!(
+                "{:?}",
+                RotateTokenResponse {
+                    text: text(),
+                    ..Default::default()
+                }
+            ),
             format!(
                 "{:?}",
                 AuthenticateRequest {

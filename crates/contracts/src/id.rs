@@ -79,6 +79,8 @@ ids! {
     UseId;
     /// A user.
     UserId;
+    /// A group of users.
+    GroupId;
 }
 
 /// Whether `text` could be an id: 24 lowercase hex digits.

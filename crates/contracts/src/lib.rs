@@ -11,6 +11,7 @@ mod acted;
 mod hidden;
 pub mod id;
 pub mod message;
+pub mod token;
 
 pub use generated::audit::v1 as audit;
 pub use generated::pipeline::v1 as pipeline;

@@ -14,7 +14,7 @@ pub(crate) const NAME: &str = "admin";
 /// The account that it belongs to.
 pub(crate) const ACCOUNT: &str = "default";
 /// What it may do on the site.
-pub(crate) const ROLES: &[&str] = &["site_administrator"];
+pub(crate) const ROLES: &[&str] = &["opsera_administrator", "site_administrator"];
 /// What its token is good for.
 pub(crate) const SCOPES: &[&str] = &["api"];
 
@@ -31,6 +31,7 @@ pub(crate) fn token(
     if !configured.is_empty() {
         return checked(configured.clone(), "PENSTOCK_ADMIN_TOKEN");
     }
+    let remembered = remembered.filter(|it| token::fault(it).is_none());
     let kept = match (file::read(path)?, remembered) {
         (Some(kept), _) => kept,
         (None, Some(remembered)) => file::keep(path, remembered)?,

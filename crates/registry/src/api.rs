@@ -10,13 +10,20 @@ use runtime::{Bell, clock};
 use tonic::{Request, Response, Status};
 
 use crate::secret::{Place, checked_account};
-use crate::store::{Bearer, Listed, Store};
+use crate::store::{Bearer, Listed, Presented, Store};
+use crate::uses::Uses;
 use crate::{Error, token};
 
+mod people;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod view;
 
-/// Names a page, at most.
+pub(crate) use people::People;
+pub(crate) use tokens::Tokens;
+
+/// What a page holds, at most.
 const LONGEST_PAGE: u32 = 1000;
 
 /// Answers the registry's calls.
@@ -25,21 +32,40 @@ pub(crate) struct Api {
     store: Store,
     /// Wakes the outbox' relay.
     bell: Bell,
+    uses: Uses,
 }
 
 impl Api {
-    /// Answers from `store` and rings `bell` after what is announced.
-    pub(crate) fn new(store: Store, bell: Bell) -> Self {
-        Self { store, bell }
+    /// Answers from `store`, rings `bell` after what is announced, and notes `uses` of tokens.
+    pub(crate) fn new(store: Store, bell: Bell, uses: Uses) -> Self {
+        Self { store, bell, uses }
     }
 
     async fn bearer(&self, token: &str) -> Result<Bearer, Error> {
         let hash = token::hash_of_presented(token).ok_or(Error::Unauthenticated)?;
-        self.store
-            .bearer(hash, clock::now_ms())
-            .await?
-            .ok_or(Error::Unauthenticated)
+        let now_ms = clock::now_ms();
+        match self.store.presented(hash, now_ms).await? {
+            Presented::Good(bearer) => {
+                self.uses
+                    .note(&bearer.token_id, bearer.last_used_at_ms, now_ms);
+                Ok(*bearer)
+            }
+            Presented::Refused => Err(Error::Unauthenticated),
+            Presented::Reused(id) => {
+                self.store.revoke_family(&id, now_ms).await?;
+                self.bell.ring();
+                Err(Error::Unauthenticated)
+            }
+        }
     }
+}
+
+/// Refuses a page of no or too many.
+fn checked_limit(limit: u32) -> Result<u64, Error> {
+    if (1..=LONGEST_PAGE).contains(&limit) {
+        return Ok(limit.into());
+    }
+    Err(Error::Limit(limit))
 }
 
 #[tonic::async_trait]
@@ -98,10 +124,8 @@ impl Registry for Api {
             limit,
         } = request.into_inner();
         let account = checked_account(account)?;
-        if !(1..=LONGEST_PAGE).contains(&limit) {
-            return Err(Error::Limit(limit).into());
-        }
-        let listed = self.store.listed(&account, &after, limit.into()).await?;
+        let limit = checked_limit(limit)?;
+        let listed = self.store.listed(&account, &after, limit).await?;
         let secrets = listed.into_iter().map(Secret::from).collect();
         Ok(Response::new(ListSecretsResponse { secrets }))
     }
@@ -133,22 +157,6 @@ impl Registry for Api {
         );
         let values = self.store.revealed(&account, names).await?;
         Ok(Response::new(RevealSecretsResponse { values }))
-    }
-}
-
-impl From<Bearer> for AuthenticateResponse {
-    fn from(bearer: Bearer) -> Self {
-        Self {
-            token_id: bearer.token_id,
-            user_id: bearer.user_id,
-            user_name: bearer.user_name,
-            account: bearer.account,
-            scopes: bearer.scopes,
-            roles: bearer.roles,
-            expires_at_ms: bearer.expires_at_ms.unwrap_or_default(),
-            user_email: String::new(),
-            groups: Vec::new(),
-        }
     }
 }
 

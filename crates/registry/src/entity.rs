@@ -10,11 +10,23 @@ pub(crate) mod user {
     pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) id: String,
+        /// Counts all users of the installation.
+        pub(crate) number: i64,
         pub(crate) name: String,
         pub(crate) account: String,
+        /// `person` or `service`.
+        pub(crate) kind: String,
+        /// As it was written.
+        pub(crate) email: Option<String>,
+        /// In lower case; unique in the account.
+        pub(crate) email_key: Option<String>,
         /// A JSON list of names.
         pub(crate) roles: String,
+        pub(crate) active: bool,
+        /// Argon2id, in PHC form.
+        pub(crate) password: Option<String>,
         pub(crate) created_at_ms: i64,
+        pub(crate) updated_at_ms: i64,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -44,6 +56,60 @@ pub(crate) mod token {
         pub(crate) created_at_ms: i64,
         pub(crate) expires_at_ms: Option<i64>,
         pub(crate) revoked_at_ms: Option<i64>,
+        /// What its owner calls it.
+        pub(crate) name: String,
+        /// The first token that this one descends from.
+        pub(crate) family: String,
+        /// A JSON list of blocks of addresses; empty: from anywhere.
+        pub(crate) cidrs: String,
+        /// To the minute.
+        pub(crate) last_used_at_ms: Option<i64>,
+        /// The token that it was rotated to.
+        pub(crate) replaced_by: Option<String>,
+        /// How long it stays good nevertheless.
+        pub(crate) replaced_until_ms: Option<i64>,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod group {
+    //! A group of users.
+
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "user_groups")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: String,
+        pub(crate) account: String,
+        pub(crate) name: String,
+        pub(crate) created_at_ms: i64,
+        pub(crate) updated_at_ms: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod member {
+    //! A user is in a group.
+
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "group_members")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) group_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) user_id: String,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -6,12 +6,83 @@ use tonic::Status;
 
 use crate::secret;
 
-/// What went wrong. No variant holds a token's or a secret's value.
+/// What went wrong. No variant holds a token, a password or a secret's value.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Wrong, malformed, expired or revoked: the caller isn't told which.
     #[error("the token is not valid: it is wrong, has expired or was revoked")]
     Unauthenticated,
+    /// The call doesn't say who calls.
+    #[error("the call doesn't say who calls")]
+    NoCaller,
+    /// The caller may not.
+    #[error("this {0}")]
+    Denied(&'static str),
+    /// A field can't be what it is to be.
+    #[error("{field}: {why}")]
+    Field {
+        /// Which.
+        field: &'static str,
+        /// What is wrong with it, and what to write.
+        why: String,
+    },
+    /// There is no such user in the account, or the caller may not see it.
+    #[error("there is no user \"{0}\"")]
+    NoUser(String),
+    /// There is no such group in the account.
+    #[error("there is no group \"{0}\"")]
+    NoGroup(String),
+    /// There is no such token in the account, or the caller may not see it.
+    #[error("there is no token \"{0}\"")]
+    NoToken(String),
+    /// Another user has this address.
+    #[error("another user of the account has the e-mail address {0}")]
+    EmailTaken(String),
+    /// Another group has this name.
+    #[error("another group of the account is called \"{0}\"")]
+    GroupTaken(String),
+    /// Another live token of its owner has this name.
+    #[error(
+        "another token of this user that is still good is called \"{0}\": choose another name, or revoke it"
+    )]
+    TokenTaken(String),
+    /// There are as many as there may be.
+    #[error("{whose} has {most} {what}, as many as it may have")]
+    Full {
+        /// Who has them.
+        whose: &'static str,
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        most: u64,
+    },
+    /// The account would have nobody left who can manage it.
+    #[error("this is the account's last active site administrator: make another one first")]
+    LastAdministrator,
+    /// An inactive user gets no tokens.
+    #[error("the user is not active: activate it first")]
+    Inactive,
+    /// The configuration decides about this token.
+    #[error("this token is set by the server's configuration: change it there")]
+    Installed,
+    /// A token that is over can't be replaced.
+    #[error("this token is no longer good: make a new one")]
+    TokenEnded,
+    /// A token is replaced once.
+    #[error("this token was replaced already, by {0}")]
+    Replaced(String),
+    /// A login or a password is wrong: the caller isn't told which.
+    #[error("the name or the password is wrong")]
+    SignIn,
+    /// Too many sign-ins have failed.
+    #[error("too many sign-ins have failed: try again in {0} s")]
+    SignIns(i64),
+    /// Who changes its own password has to know it.
+    #[error("the current password is wrong: who changes its own password knows it")]
+    CurrentPassword,
+    /// A password can't be hashed.
+    #[error("a password can't be hashed: {0}")]
+    Hash(String),
     /// Not a name that a secret can have.
     #[error("\"{0}\" is not a secret's name: use 1 to 128 of A-Z, a-z, 0-9, dot, dash, underscore")]
     Name(String),
@@ -81,8 +152,19 @@ pub enum Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unauthenticated => Kind::Unauthenticated,
-            Self::Name(_)
+            Self::Unauthenticated | Self::NoCaller | Self::SignIn => Kind::Unauthenticated,
+            Self::Denied(_) | Self::CurrentPassword => Kind::Denied,
+            Self::SignIns(_) => Kind::Busy,
+            Self::NoUser(_) | Self::NoGroup(_) | Self::NoToken(_) => Kind::NotFound,
+            Self::EmailTaken(_) | Self::GroupTaken(_) | Self::TokenTaken(_) => Kind::Exists,
+            Self::Full { .. }
+            | Self::LastAdministrator
+            | Self::Inactive
+            | Self::Installed
+            | Self::TokenEnded
+            | Self::Replaced(_) => Kind::Conflict,
+            Self::Field { .. }
+            | Self::Name(_)
             | Self::Account
             | Self::TooLong(_)
             | Self::Limit(_)
@@ -92,6 +174,7 @@ impl Fault for Error {
             Self::Outbox(error) => error.kind(),
             Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
             Self::AdministratorToken { .. }
+            | Self::Hash(_)
             | Self::Key(_)
             | Self::WrongKey
             | Self::File(_)
@@ -104,6 +187,25 @@ impl Fault for Error {
     fn reason(&self) -> &'static str {
         match self {
             Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::NoCaller => "NO_CALLER",
+            Self::Denied(_) => "DENIED",
+            Self::Field { .. } => "FIELD",
+            Self::NoUser(_) => "NO_USER",
+            Self::NoGroup(_) => "NO_GROUP",
+            Self::NoToken(_) => "UNKNOWN_TOKEN",
+            Self::EmailTaken(_) => "EMAIL_TAKEN",
+            Self::GroupTaken(_) => "GROUP_TAKEN",
+            Self::TokenTaken(_) => "TOKEN_NAME_TAKEN",
+            Self::Full { .. } => "FULL",
+            Self::LastAdministrator => "LAST_ADMINISTRATOR",
+            Self::Inactive => "USER_INACTIVE",
+            Self::Installed => "INSTALLED_TOKEN",
+            Self::TokenEnded => "TOKEN_ENDED",
+            Self::Replaced(_) => "TOKEN_REPLACED",
+            Self::SignIn => "SIGN_IN",
+            Self::SignIns(_) => "SIGN_INS",
+            Self::CurrentPassword => "CURRENT_PASSWORD",
+            Self::Hash(_) => "HASH",
             Self::Name(_) => "NAME",
             Self::Account => "ACCOUNT",
             Self::TooLong(_) => "TOO_LONG",

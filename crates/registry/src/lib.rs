@@ -1,37 +1,50 @@
 //! Who is who, and what is secret.
 //!
-//! The registry owns users, their tokens and the secrets of accounts. It is asked to authenticate a
-//! token and, by `pipeline` alone, to reveal secrets to a step that is granted. It asks nobody,
-//! hears nothing, and announces that a secret or a token has changed.
+//! The registry owns users, groups, their tokens and the secrets of accounts. It is asked to
+//! authenticate a token or a password and, by `pipeline` alone, to reveal secrets to a step that is
+//! granted. It asks nobody, hears nothing, and announces what has changed, with who changed it.
 //!
-//! There is one user for now, the administrator, whose token is made at the first start
-//! ([`administrator`]). Tokens are kept as hashes; secrets are sealed under a key that the database
-//! doesn't hold ([`vault`]).
+//! The first user is the administrator, whose token is made at the first start ([`administrator`]).
+//! Who may do what with users, groups and tokens is decided here ([`authority`]). Tokens are kept as
+//! hashes, passwords as Argon2id ones; secrets are sealed under a key that the database doesn't hold
+//! ([`vault`]).
 //!
-//! **Invariants:** no token's or secret's value appears in a log, an error, an event or any answer
-//! but the one that reveals it. A change and its announcement commit together.
+//! **Invariants:** nothing crosses an account. No token, password or secret's value appears in a
+//! log, an error, an event or any answer but the one that makes or reveals it. A change and its
+//! announcements commit together.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use contracts::registry::people_server::PeopleServer;
 use contracts::registry::registry_server::RegistryServer;
+use contracts::registry::tokens_server::TokensServer;
 use outbox::Bus;
 use runtime::config::Secret;
 use runtime::private_file as file;
-use runtime::{Bell, Database, Fault as _, Kind, Tasks, fault};
+use runtime::{Bell, Database, Fault as _, Kind, Progress, Tasks, clock, fault};
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
 
 mod administrator;
 mod api;
+mod authority;
+mod caller;
 mod entity;
 mod error;
+mod group;
 mod migration;
+mod news;
+mod password;
+mod role;
 mod secret;
+mod sign_in;
 mod store;
 #[cfg(test)]
 mod testing;
 mod token;
+mod user;
+mod uses;
 mod vault;
 
 pub use error::Error;
@@ -39,6 +52,10 @@ pub use migration::Migrator;
 
 /// The pause between two tries of what needs the store.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often tokens are looked for that ended long ago.
+const PRUNE_PERIOD: Duration = Duration::from_hours(1);
+/// How long a token is kept once it has ended.
+const KEPT: Duration = Duration::from_hours(24 * 400);
 
 /// What can be configured about the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +96,33 @@ pub async fn start(
     install_administrator(&store, &config).await?;
     let bell = Bell::new();
     outbox::relay(&database, &bus, &bell, tasks, "registry");
-    Ok(Routes::new(RegistryServer::new(api::Api::new(store, bell))))
+    prune_tokens(&store, tasks);
+    let uses = uses::Uses::start(&store, tasks);
+    let people = api::People::new(store.clone(), bell.clone());
+    let tokens = api::Tokens::new(store.clone(), bell.clone());
+    let registry = api::Api::new(store, bell, uses);
+    Ok(Routes::new(RegistryServer::new(registry))
+        .add_service(PeopleServer::new(people))
+        .add_service(TokensServer::new(tokens)))
+}
+
+/// Removes tokens that ended long ago as long as the process lives.
+fn prune_tokens(store: &store::Store, tasks: &Tasks) {
+    let store = store.clone();
+    tasks.answer("prune tokens", &Bell::new(), PRUNE_PERIOD, move || {
+        let store = store.clone();
+        async move {
+            let before_ms = clock::now_ms() - clock::millis(KEPT);
+            let more = store.prune_tokens(before_ms).await?;
+            Ok::<_, Error>(if more { Progress::More } else { Progress::Idle })
+        }
+    });
+}
+
+/// A text from outside, as an error may show it.
+fn shown(text: &str) -> String {
+    let plain = text.chars().filter(|it| !it.is_control());
+    plain.take(64).collect()
 }
 
 /// Waits, without limit, while the store is away.

@@ -8,28 +8,54 @@ use std::collections::{BTreeSet, HashMap};
 use contracts::message::{Actor, SecretChanged};
 use runtime::Database;
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, ExprTrait as _,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
 };
 
 use crate::Error;
-use crate::entity::{secret, token, user};
+use crate::entity::{secret, user};
 use crate::secret::{MOST, MOST_AT_ONCE, MOST_BYTES_AT_ONCE, Place, check_value};
-use crate::token::Hash;
 use crate::vault::Vault;
 
+mod groups;
 mod installation;
+mod tokens;
+mod users;
 
-/// Whom a token belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) use groups::Whole;
+pub(crate) use tokens::{NewToken, Owned, Presented, standing};
+pub(crate) use users::{NewUser, UserChange};
+
+/// Whom a token belongs to, or who has signed in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Bearer {
     pub(crate) token_id: String,
+    pub(crate) token_name: String,
     pub(crate) user_id: String,
     pub(crate) user_name: String,
+    pub(crate) user_email: Option<String>,
     pub(crate) account: String,
     pub(crate) scopes: Vec<String>,
     pub(crate) roles: Vec<String>,
+    pub(crate) groups: Vec<String>,
+    pub(crate) cidrs: Vec<String>,
     pub(crate) expires_at_ms: Option<i64>,
+    pub(crate) last_used_at_ms: Option<i64>,
+}
+
+impl Bearer {
+    /// A user that has shown no token.
+    pub(crate) fn of(user: user::Model, groups: Vec<String>) -> Result<Self, Error> {
+        Ok(Self {
+            roles: names(&user.roles)?,
+            user_id: user.id,
+            user_name: user.name,
+            user_email: user.email,
+            account: user.account,
+            groups,
+            ..Self::default()
+        })
+    }
 }
 
 /// The registry's rows.
@@ -43,33 +69,6 @@ impl Store {
     /// The store in `database`, whose values `vault` seals.
     pub(crate) fn new(database: Database, vault: Vault) -> Self {
         Self { database, vault }
-    }
-
-    /// Whom the token of this hash belongs to, if it is valid at `now_ms`.
-    pub(crate) async fn bearer(&self, hash: Hash, now_ms: i64) -> Result<Option<Bearer>, Error> {
-        let reader = self.database.reader();
-        let unexpired = token::Column::ExpiresAtMs
-            .is_null()
-            .or(token::Column::ExpiresAtMs.gt(now_ms));
-        let token = token::Entity::find()
-            .filter(token::Column::Hash.eq(hash.to_vec()))
-            .filter(token::Column::RevokedAtMs.is_null())
-            .filter(unexpired)
-            .one(reader)
-            .await?;
-        let Some(token) = token else { return Ok(None) };
-        let Some(user) = user::Entity::find_by_id(token.user_id).one(reader).await? else {
-            return Ok(None);
-        };
-        Ok(Some(Bearer {
-            token_id: token.id,
-            user_id: user.id,
-            user_name: user.name,
-            account: user.account,
-            scopes: names(&token.scopes)?,
-            roles: names(&user.roles)?,
-            expires_at_ms: token.expires_at_ms,
-        }))
     }
 
     /// Sets a secret and announces it; answers whether it is new.
@@ -233,7 +232,8 @@ fn unknown(account: &str, names: Vec<String>) -> Error {
     }
 }
 
-fn names(json: &str) -> Result<Vec<String>, Error> {
+/// Reads a column that holds a list of texts.
+pub(crate) fn names(json: &str) -> Result<Vec<String>, Error> {
     serde_json::from_str(json).map_err(|error| Error::Row(error.to_string()))
 }
 

@@ -68,11 +68,16 @@ impl World {
 
     /// A client of one more registry.
     pub(crate) async fn registry(&self) -> RegistryClient<Route> {
+        RegistryClient::new(self.route().await)
+    }
+
+    /// The way to one more registry.
+    pub(crate) async fn route(&self) -> Route {
         let (database, bus) = (self.database.clone(), self.bus.clone());
         let routes = start(self.config.clone(), database, bus, &self.tasks)
             .await
             .unwrap();
-        RegistryClient::new(route::local(routes, route::LIMIT))
+        route::local(routes, route::LIMIT)
     }
 
     /// What the token file holds.

@@ -1,56 +1,49 @@
-//! Bearer tokens: their form, and what is kept of them.
+//! Bearer tokens: what is kept of them, and what becomes of one that is shown.
 //!
-//! Ours read `pst_<24 hex: id>_<43 base64url: 32 random bytes>_<8 hex: check digits>`, so that a
-//! scanner finds a leaked one and its owner. An operator may set any other text as a token.
+//! The form of ours is [`contracts::token`]'s. An operator may set any other text as a token.
 //!
-//! **Invariant:** of a token only its SHA-256 is looked up.
+//! **Invariant:** of a token only its SHA-256 is looked up, and none is that can't be a token.
 
 use std::ops::RangeInclusive;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use contracts::id::TokenId;
+use contracts::token;
 use runtime::config::Secret;
 use sha2::{Digest as _, Sha256};
+
+pub(crate) mod terms;
 
 /// Bytes that a token which is presented may have.
 const PRESENTED: RangeInclusive<usize> = 16..=512;
 /// Bytes that a token which is set may have.
 const SET: RangeInclusive<usize> = 32..=512;
-/// What ours begin with.
-const PREFIX: &str = "pst_";
-/// Bytes of one of ours.
-const LENGTH: usize = 4 + 24 + 1 + 43 + 1 + 8;
-/// Check digits at its end.
-const CHECK: usize = 8;
+/// Live tokens of a user, at most.
+pub(crate) const MOST: usize = 100;
 
 /// What is kept of a token.
 pub(crate) type Hash = [u8; 32];
 
 /// What to look a presented token up by; nothing if no token can look like this.
-pub(crate) fn hash_of_presented(token: &str) -> Option<Hash> {
-    PRESENTED.contains(&token.len()).then(|| hash(token))
+pub(crate) fn hash_of_presented(text: &str) -> Option<Hash> {
+    let may_be = PRESENTED.contains(&text.len()) && !token::is_broken(text);
+    may_be.then(|| hash(text))
 }
 
-/// What is kept of `token`.
-pub(crate) fn hash(token: &str) -> Hash {
-    Sha256::digest(token.as_bytes()).into()
+/// What is kept of a token.
+pub(crate) fn hash(text: &str) -> Hash {
+    Sha256::digest(text.as_bytes()).into()
 }
 
 /// A new token of ours.
 pub(crate) fn mint(id: &TokenId, random: [u8; 32]) -> Secret {
-    let body = format!("{PREFIX}{id}_{}_", URL_SAFE_NO_PAD.encode(random));
-    Secret::new(format!("{body}{}", check_digits(&body)))
+    Secret::new(token::text(id, &URL_SAFE_NO_PAD.encode(random)))
 }
 
 /// The id that one of ours carries.
-pub(crate) fn id_in(token: &Secret) -> Option<TokenId> {
-    let text = token.expose();
-    let (body, check) = text.split_at_checked(LENGTH - CHECK)?;
-    if !body.starts_with(PREFIX) || check != check_digits(body) {
-        return None;
-    }
-    body.get(PREFIX.len()..PREFIX.len() + 24)?.parse().ok()
+pub(crate) fn id_in(text: &Secret) -> Option<TokenId> {
+    token::id_in(text.expose())
 }
 
 /// What is wrong with a token that is to be set, if anything.
@@ -62,13 +55,57 @@ pub(crate) fn fault(token: &Secret) -> Option<&'static str> {
         Some("is longer than 512 characters")
     } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         Some("has characters that a header can't carry")
+    } else if token::is_broken(text) {
+        Some("begins like one that penstock makes, but its check digits don't add up")
     } else {
         None
     }
 }
 
-fn check_digits(body: &str) -> String {
-    hex::encode(hash(body)).chars().take(CHECK).collect()
+/// Where a token stands, as its row says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) expires_at_ms: Option<i64>,
+    pub(crate) revoked_at_ms: Option<i64>,
+    /// How long it stays good since another one replaced it.
+    pub(crate) replaced_until_ms: Option<i64>,
+}
+
+/// What becomes of a token that is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Good,
+    /// It has expired or was revoked.
+    Ended,
+    /// It was replaced and its time is over: whoever shows it may have stolen it, or its owner may
+    /// be showing what somebody else has rotated.
+    Reused,
+}
+
+impl Standing {
+    /// What becomes of the token at `now_ms`.
+    pub(crate) fn shown(self, now_ms: i64) -> Shown {
+        let is_over = |until: Option<i64>| until.is_some_and(|it| it <= now_ms);
+        if self.revoked_at_ms.is_some() || is_over(self.expires_at_ms) {
+            Shown::Ended
+        } else if is_over(self.replaced_until_ms) {
+            Shown::Reused
+        } else {
+            Shown::Good
+        }
+    }
+
+    pub(crate) fn is_live(self, now_ms: i64) -> bool {
+        self.shown(now_ms) == Shown::Good
+    }
+
+    /// When it stops being good by itself, if ever.
+    pub(crate) fn until_ms(self) -> Option<i64> {
+        match (self.expires_at_ms, self.replaced_until_ms) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -79,11 +116,39 @@ mod tests {
     fn a_token_of_ours_carries_its_id_and_notices_a_slip() {
         let id = TokenId::made_at(1_600_000_000_000);
         let token = mint(&id, [7; 32]);
-        assert_eq!(token.expose().len(), LENGTH);
         assert_eq!(fault(&token), None);
         assert_eq!(id_in(&token), Some(id));
-        let slip = Secret::new(token.expose().replace("BwcH", "BwcG"));
+        assert!(hash_of_presented(token.expose()).is_some());
+        let slip = Secret::new(token.expose().replacen("BwcH", "BwcG", 1));
         assert_eq!(id_in(&slip), None);
+        assert!(fault(&slip).is_some());
+        assert_eq!(hash_of_presented(slip.expose()), None, "nobody is asked");
+    }
+
+    #[test]
+    fn a_token_is_good_until_the_first_of_its_ends() {
+        let standing = |expires_at_ms, revoked_at_ms, replaced_until_ms| Standing {
+            expires_at_ms,
+            revoked_at_ms,
+            replaced_until_ms,
+        };
+        for (standing, shown, until) in [
+            (standing(None, None, None), Shown::Good, None),
+            (standing(Some(101), None, None), Shown::Good, Some(101)),
+            (standing(Some(100), None, None), Shown::Ended, Some(100)),
+            (standing(Some(200), Some(50), None), Shown::Ended, Some(200)),
+            (standing(Some(200), None, Some(101)), Shown::Good, Some(101)),
+            (
+                standing(Some(200), None, Some(100)),
+                Shown::Reused,
+                Some(100),
+            ),
+            (standing(None, Some(50), Some(100)), Shown::Ended, Some(100)),
+            (standing(Some(90), None, Some(100)), Shown::Ended, Some(90)),
+        ] {
+            assert_eq!(standing.shown(100), shown, "{standing:?}");
+            assert_eq!(standing.until_ms(), until, "{standing:?}");
+        }
     }
 
     #[test]

@@ -65,9 +65,10 @@ impl Store {
 }
 
 async fn upsert_user(tx: &DatabaseTransaction, now_ms: i64) -> Result<(), Error> {
-    let sql = "INSERT INTO users (id, name, account, roles, created_at_ms) \
-               VALUES ($1, $2, $3, $4, $5) \
-               ON CONFLICT (id) DO UPDATE SET name = excluded.name";
+    let sql = "INSERT INTO users (id, number, kind, active, name, account, roles, created_at_ms, \
+               updated_at_ms) \
+               VALUES ($1, 1, 'service', true, $2, $3, $4, $5, $5) \
+               ON CONFLICT (id) DO UPDATE SET active = true, roles = excluded.roles";
     let values = [
         administrator::ID.into(),
         administrator::NAME.into(),
@@ -105,8 +106,8 @@ async fn revoke_others(
 
 async fn validate(tx: &DatabaseTransaction, wanted: &Secret, now_ms: i64) -> Result<(), Error> {
     let id = token::id_in(wanted).unwrap_or_else(|| TokenId::made_at(now_ms));
-    let sql = "INSERT INTO tokens (id, user_id, hash, scopes, installed, created_at_ms) \
-               VALUES ($1, $2, $3, $4, true, $5) \
+    let sql = "INSERT INTO tokens (id, user_id, hash, scopes, installed, created_at_ms, name, \
+               family) VALUES ($1, $2, $3, $4, true, $5, 'installed', $1) \
                ON CONFLICT (hash) DO UPDATE SET revoked_at_ms = NULL, installed = true";
     let values = [
         String::from(id).into(),

@@ -43,8 +43,7 @@ impl Registry for Fake {
             account: "org".into(),
             scopes: vec!["api".into()],
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-            expires_at_ms: 0,
-            ..Default::default()
+            ..AuthenticateResponse::default()
         }))
     }
 

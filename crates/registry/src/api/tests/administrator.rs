@@ -14,7 +14,8 @@ async fn the_first_start_makes_a_token_for_the_administrator() {
         let bearer = bearer.await.unwrap().into_inner();
         assert_eq!(bearer.user_name, "admin");
         assert_eq!(bearer.account, "default");
-        assert_eq!(bearer.roles, ["site_administrator"]);
+        assert_eq!(bearer.roles, ["opsera_administrator", "site_administrator"]);
+        assert_eq!(bearer.token_name, "installed");
         assert_eq!(bearer.scopes, ["api"]);
         assert_eq!(bearer.token_id, token[4..28]);
         assert_eq!(bearer.expires_at_ms, 0);
