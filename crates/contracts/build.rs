@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let set = protox::compile(&files, [&root])?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let bytes = set.encode_to_vec();
+    empty(&out)?;
     std::fs::write(out.join("descriptors.bin"), &bytes)?;
 
     tonic_prost_build::configure()
@@ -34,6 +35,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         .register_descriptors(&bytes)?
         .ignore_unknown_fields()
         .build(&[".penstock.message.v1"])?;
+    Ok(())
+}
+
+/// Removes what an earlier build made: of a `.proto` that is gone nothing stays.
+fn empty(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        std::fs::remove_file(entry?.path())?;
+    }
     Ok(())
 }
 

@@ -107,9 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_value_is_printed() {
-        let value = b"hunter2".to_vec();
-        let values = || [("PASSWORD".to_owned(), value.clone())].into();
+    fn no_password_and_no_new_token_is_printed() {
         let text = || "hunter2".to_owned();
         let shown = [
             format!(
@@ -148,6 +146,17 @@ mod tests {
                     ..Default::default()
                 }
             ),
+        ]
+        .join("\n");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("(hidden)"));
+    }
+
+    #[test]
+    fn no_value_is_printed() {
+        let value = b"hunter2".to_vec();
+        let values = || [("PASSWORD".to_owned(), value.clone())].into();
+        let shown = [
             format!(
                 "{:?}",
                 AuthenticateRequest {

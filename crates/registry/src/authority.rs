@@ -6,18 +6,9 @@
 //! **Invariants:** nobody gives a role, or takes over a user, that is above its own. The installed
 //! administrator keeps its place.
 
-use crate::role::{Roles, SiteRole};
+use contracts::access::SiteRole;
 
-/// Who manages users, groups and anyone's tokens.
-const ADMINISTRATORS: &[SiteRole] = &[SiteRole::OpseraAdministrator, SiteRole::SiteAdministrator];
-/// Who may look at all users and groups.
-const READERS: &[SiteRole] = &[
-    SiteRole::OpseraAdministrator,
-    SiteRole::SiteAdministrator,
-    SiteRole::SitePowerUser,
-    SiteRole::Auditor,
-    SiteRole::SecurityManager,
-];
+use crate::role::Roles;
 
 /// A user, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,16 +66,15 @@ const INSTALLED: Verdict =
 
 /// Whether `caller` may do as it wishes.
 pub(crate) fn judge(caller: &Person, wish: &Wish<'_>) -> Verdict {
-    let manages = caller.roles.has_any(ADMINISTRATORS);
+    let manages = caller.roles.has_any(SiteRole::ADMINISTRATORS);
     match wish {
-        Wish::List if caller.roles.has_any(READERS) => Verdict::Allowed,
+        Wish::List if caller.roles.has_any(SiteRole::SEERS) => Verdict::Allowed,
         Wish::List => Verdict::Denied("is for administrators, power users and auditors"),
         Wish::Cross if caller.roles.has(SiteRole::OpseraAdministrator) => Verdict::Allowed,
         Wish::Cross => Verdict::Denied("in another account is for an opsera_administrator"),
         Wish::Create(_) | Wish::Group if !manages => FOR_ADMINISTRATORS,
         Wish::Create(roles) if is_above(caller, roles) => ABOVE,
-        Wish::Create(_) | Wish::Group => Verdict::Allowed,
-        Wish::Read(user) if caller.id == user.id || caller.roles.has_any(READERS) => {
+        Wish::Read(user) if caller.id == user.id || caller.roles.has_any(SiteRole::SEERS) => {
             Verdict::Allowed
         }
         Wish::Read(_) => Verdict::Hidden,
@@ -92,12 +82,12 @@ pub(crate) fn judge(caller: &Person, wish: &Wish<'_>) -> Verdict {
         Wish::Tokens(user) if caller.id == user.id => Verdict::Allowed,
         Wish::Tokens(_) if !manages => Verdict::Hidden,
         Wish::Tokens(user) if is_above(caller, &user.roles) => ABOVE,
-        Wish::Tokens(_) => Verdict::Allowed,
+        Wish::Create(_) | Wish::Group | Wish::Tokens(_) => Verdict::Allowed,
     }
 }
 
 fn judge_change(caller: &Person, user: &Person, change: &Change) -> Verdict {
-    let manages = caller.roles.has_any(ADMINISTRATORS);
+    let manages = caller.roles.has_any(SiteRole::ADMINISTRATORS);
     let is_self = caller.id == user.id;
     if !is_self && !manages {
         return match judge(caller, &Wish::Read(user)) {

@@ -155,9 +155,12 @@ impl Fault for Error {
             Self::Unauthenticated | Self::NoCaller | Self::SignIn => Kind::Unauthenticated,
             Self::Denied(_) | Self::CurrentPassword => Kind::Denied,
             Self::SignIns(_) => Kind::Busy,
-            Self::NoUser(_) | Self::NoGroup(_) | Self::NoToken(_) => Kind::NotFound,
+            Self::NoUser(_) | Self::NoGroup(_) | Self::NoToken(_) | Self::Unknown { .. } => {
+                Kind::NotFound
+            }
             Self::EmailTaken(_) | Self::GroupTaken(_) | Self::TokenTaken(_) => Kind::Exists,
-            Self::Full { .. }
+            Self::TooMany(_)
+            | Self::Full { .. }
             | Self::LastAdministrator
             | Self::Inactive
             | Self::Installed
@@ -169,8 +172,6 @@ impl Fault for Error {
             | Self::TooLong(_)
             | Self::Limit(_)
             | Self::TooMuchAtOnce => Kind::Invalid,
-            Self::TooMany(_) => Kind::Conflict,
-            Self::Unknown { .. } => Kind::NotFound,
             Self::Outbox(error) => error.kind(),
             Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
             Self::AdministratorToken { .. }

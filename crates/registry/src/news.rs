@@ -11,9 +11,6 @@ use serde_json::Value;
 use crate::Error;
 use crate::caller::Caller;
 
-/// The longest two sides of a record together, in bytes.
-const LONGEST_SIDES: usize = 128 * 1024;
-
 /// Something that was done to something.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Deed {
@@ -41,22 +38,17 @@ impl Deed {
     /// The record of it, where nobody called.
     pub(crate) fn by_actor(self, actor: Actor, now_ms: i64) -> UserActed {
         let side = |value: Option<Value>| value.map(|it| it.to_string()).unwrap_or_default();
-        let (mut before, mut after) = (side(self.before), side(self.after));
-        if before.len() + after.len() > LONGEST_SIDES {
-            (before, after) = (String::new(), String::new());
-        }
-        UserActed {
+        let acted = UserActed {
             account: self.account,
             actor: Some(actor),
             r#type: self.kind.into(),
             action: self.action.into(),
             target_id: self.target_id,
             target_name: self.target_name,
-            before_json: before,
-            after_json: after,
             at_ms: now_ms,
-            r#use: None,
-        }
+            ..UserActed::default()
+        };
+        acted.with_change(side(self.before), side(self.after))
     }
 }
 
@@ -109,26 +101,5 @@ pub(crate) fn group_changed(id: &str, account: &str, actor: &Actor) -> GroupChan
         group_id: id.to_owned(),
         account: account.to_owned(),
         actor: Some(actor.clone()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sides_that_are_too_long_are_left_out_together() {
-        let deed = |length: usize| Deed {
-            before: Some(Value::from("x".repeat(length))),
-            after: Some(Value::from("y")),
-            ..Deed::default()
-        };
-        let told = deed(10).by_actor(Actor::system(), 1);
-        assert_eq!(told.after_json, "\"y\"");
-        let told = deed(LONGEST_SIDES).by_actor(Actor::system(), 1);
-        assert_eq!(
-            (told.before_json, told.after_json),
-            (String::new(), String::new())
-        );
     }
 }

@@ -1,86 +1,43 @@
-//! Site roles: what a user may do over its whole account.
+//! The site roles of a user: what it may do over its whole account.
 
-use std::collections::BTreeSet;
+use contracts::access::SiteRole;
 
 use crate::Error;
 
-/// A site role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum SiteRole {
-    /// Looks after the installation, and starts accounts.
-    OpseraAdministrator,
-    /// May do everything in its account.
-    SiteAdministrator,
-    /// Works with everything in its account.
-    SitePowerUser,
-    /// Works with what rules let it.
-    SiteUser,
-    /// Reads everything in its account.
-    Auditor,
-    /// Reads everything and writes what security owns.
-    SecurityManager,
-}
-
-impl SiteRole {
-    /// All of them.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::OpseraAdministrator,
-        Self::SiteAdministrator,
-        Self::SitePowerUser,
-        Self::SiteUser,
-        Self::Auditor,
-        Self::SecurityManager,
-    ];
-
-    /// Its name on the wire.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::OpseraAdministrator => "opsera_administrator",
-            Self::SiteAdministrator => "site_administrator",
-            Self::SitePowerUser => "site_power_user",
-            Self::SiteUser => "site_user",
-            Self::Auditor => "auditor",
-            Self::SecurityManager => "security_manager",
-        }
-    }
-
-    fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
-    }
-}
-
-/// The site roles of a user.
+/// The site roles of a user, each once and in the order of [`SiteRole::ALL`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Roles(BTreeSet<SiteRole>);
+pub(crate) struct Roles(Vec<SiteRole>);
 
 impl Roles {
     /// These roles.
     pub(crate) fn of(roles: &[SiteRole]) -> Self {
-        Self(roles.iter().copied().collect())
+        let all = SiteRole::ALL.into_iter();
+        Self(all.filter(|role| roles.contains(role)).collect())
     }
 
     /// Reads roles that somebody wants to give.
     pub(crate) fn parse(names: &[String]) -> Result<Self, Error> {
-        let role = |name: &String| {
-            SiteRole::of_name(name).ok_or_else(|| Error::Field {
+        let unknown = |name: &&String| SiteRole::of_name(name).is_none();
+        match names.iter().find(unknown) {
+            None => Ok(Self::known(names)),
+            Some(name) => Err(Error::Field {
                 field: "roles",
                 why: format!(
                     "\"{}\" is no site role: use {}",
                     crate::shown(name),
                     SiteRole::ALL.map(SiteRole::name).join(", ")
                 ),
-            })
-        };
-        Ok(Self(names.iter().map(role).collect::<Result<_, _>>()?))
+            }),
+        }
     }
 
     /// Reads roles that somebody has; what this version doesn't know gives no rights.
     pub(crate) fn known(names: &[String]) -> Self {
         let known = names.iter().filter_map(|name| SiteRole::of_name(name));
-        Self(known.collect())
+        Self::of(&known.collect::<Vec<_>>())
     }
 
-    /// Their names, in the order of [`SiteRole::ALL`].
+    /// Their names.
     pub(crate) fn names(&self) -> Vec<String> {
         self.0.iter().map(|role| role.name().to_owned()).collect()
     }
@@ -100,11 +57,12 @@ mod tests {
 
     #[test]
     fn names_are_read_and_written_alike() {
-        for role in SiteRole::ALL {
-            let roles = Roles::parse(&[role.name().into()]).unwrap();
-            assert_eq!(roles, Roles::of(&[role]));
-            assert_eq!(roles.names(), [role.name()]);
-        }
+        let names = SiteRole::ALL.map(|role| role.name().to_owned());
+        let roles = Roles::parse(&names).unwrap();
+        assert_eq!(roles, Roles::of(&SiteRole::ALL));
+        assert_eq!(roles.names(), names);
+        let twice = ["auditor", "site_user", "auditor"].map(str::to_owned);
+        assert_eq!(Roles::known(&twice).names(), ["site_user", "auditor"]);
     }
 
     #[test]

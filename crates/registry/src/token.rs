@@ -64,6 +64,7 @@ pub(crate) fn fault(token: &Secret) -> Option<&'static str> {
 
 /// Where a token stands, as its row says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "a time ends in its unit")]
 pub(crate) struct Standing {
     pub(crate) expires_at_ms: Option<i64>,
     pub(crate) revoked_at_ms: Option<i64>,

@@ -41,6 +41,34 @@ impl Kind {
     }
 }
 
+/// What becomes of something that may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Patch<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It is absent from now on.
+    Clear,
+    /// It is this from now on.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// From what was said, where nothing means absent.
+    pub(crate) fn said(new: Option<T>) -> Self {
+        new.map_or(Self::Clear, Self::Set)
+    }
+
+    /// What it is, when it was `old`.
+    pub(crate) fn over(self, old: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => old,
+            Self::Clear => None,
+            Self::Set(new) => Some(new),
+        }
+    }
+}
+
 /// An e-mail address, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Email(String);

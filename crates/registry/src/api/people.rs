@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use contracts::access::SiteRole;
 use contracts::registry::people_server::People as Service;
 use contracts::registry::{
     AuthenticateResponse, CreateUserRequest, CreateUserResponse, DeleteGroupRequest,
@@ -16,10 +17,10 @@ use tonic::{Request, Response, Status};
 
 use super::{checked_limit, view};
 use crate::caller::Caller;
-use crate::role::{Roles, SiteRole};
+use crate::role::Roles;
 use crate::sign_in::SignIns;
 use crate::store::{Bearer, NewUser, Store, UserChange};
-use crate::user::{Email, Kind, checked_name, key};
+use crate::user::{Email, Kind, Patch, checked_name, key};
 use crate::{Error, administrator, password, token};
 
 /// Answers calls about users and groups.
@@ -109,13 +110,16 @@ impl People {
         request: UpdateUserRequest,
     ) -> Result<UserChange, Error> {
         let name = request.name.as_deref().map(checked_name).transpose()?;
-        let email = request.email.as_deref().map(Email::parse).transpose()?;
+        let email = match request.email {
+            None => Patch::Keep,
+            Some(text) => Patch::said(Email::parse(&text)?),
+        };
         let roles = request
             .roles
             .map(|it| Roles::parse(&it.names))
             .transpose()?;
         let password = match request.password {
-            None => None,
+            None => Patch::Keep,
             Some(new) => {
                 let (user, _) = self.store.user(caller, &request.user).await?;
                 if user.id == caller.id() && user.password.is_some() {
@@ -128,7 +132,7 @@ impl People {
                 let called = name.as_ref().unwrap_or(&user.name);
                 let written = user.email.unwrap_or_default();
                 let names = [called.as_str(), written.as_str()];
-                Some(self.kept(new, &names).await?)
+                Patch::said(self.kept(new, &names).await?)
             }
         };
         Ok(UserChange {
@@ -150,7 +154,7 @@ impl Service for People {
         let request = request.into_inner();
         let caller = Caller::of(request.caller)?;
         let roles = if request.roles.is_empty() {
-            Roles::of(&[SiteRole::SiteUser])
+            Roles::of(&[SiteRole::User])
         } else {
             Roles::parse(&request.roles)?
         };

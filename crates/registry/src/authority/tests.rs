@@ -1,8 +1,6 @@
 use super::*;
 
-use SiteRole::{
-    Auditor, OpseraAdministrator, SecurityManager, SiteAdministrator, SitePowerUser, SiteUser,
-};
+use SiteRole::{Auditor, OpseraAdministrator, PowerUser, SecurityManager, SiteAdministrator, User};
 
 fn person(id: &str, roles: &[SiteRole]) -> Person {
     Person {
@@ -26,14 +24,14 @@ fn every_role_may_what_the_table_says() {
     let all = [
         OpseraAdministrator,
         SiteAdministrator,
-        SitePowerUser,
-        SiteUser,
+        PowerUser,
+        User,
         Auditor,
         SecurityManager,
     ];
-    let user = person("other", &[SiteUser]);
+    let user = person("other", &[User]);
     let top = person("top", &[OpseraAdministrator]);
-    let (plain, high) = (Roles::of(&[SiteUser]), Roles::of(&[OpseraAdministrator]));
+    let (plain, high) = (Roles::of(&[User]), Roles::of(&[OpseraAdministrator]));
     let name = Change::default();
     let email = Change {
         email: true,
@@ -74,7 +72,7 @@ fn every_role_may_what_the_table_says() {
 
 #[test]
 fn a_user_may_change_its_name_and_its_tokens_and_no_more_of_itself() {
-    let user = person("one", &[SiteUser]);
+    let user = person("one", &[User]);
     assert_eq!(letter(&user, &Wish::Read(&user)), '+');
     assert_eq!(letter(&user, &Wish::Tokens(&user)), '+');
     for (change, expected) in [
@@ -143,7 +141,7 @@ fn nobody_moves_the_installed_administrator_from_its_place() {
 
 #[test]
 fn an_administrator_steps_down_by_losing_its_role_or_its_place() {
-    let (high, low) = (Roles::of(&[SiteAdministrator]), Roles::of(&[SiteUser]));
+    let (high, low) = (Roles::of(&[SiteAdministrator]), Roles::of(&[User]));
     for (before, after, expected) in [
         ((&high, true), (&high, true), false),
         ((&high, true), (&low, true), true),

@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::entity::user;
 use crate::news::Deed;
 use crate::role::Roles;
-use crate::user::{Email, Kind, MOST, Reference, check_kind};
+use crate::user::{Email, Kind, MOST, Patch, Reference, check_kind};
 
 mod rows;
 
@@ -38,11 +38,11 @@ pub(crate) struct NewUser {
 #[derive(Debug, Default)]
 pub(crate) struct UserChange {
     pub(crate) name: Option<String>,
-    pub(crate) email: Option<Option<Email>>,
+    pub(crate) email: Patch<Email>,
     pub(crate) active: Option<bool>,
     pub(crate) roles: Option<Roles>,
     /// What is kept of its new password.
-    pub(crate) password: Option<Option<String>>,
+    pub(crate) password: Patch<String>,
 }
 
 impl Store {
@@ -143,7 +143,7 @@ impl Store {
         let before = before.ok_or_else(|| unknown(text))?;
         let user = person(&before)?;
         let judged = Change {
-            email: change.email.is_some(),
+            email: change.email != Patch::Keep,
             active: change.active,
             roles: change.roles.clone(),
         };

@@ -65,13 +65,35 @@ async fn a_group_is_made_changed_and_removed() {
             (found.id.as_str(), names(&found)),
             (group.id.as_str(), vec!["Ada", "Bob"])
         );
+        let gone = DeleteGroupRequest {
+            caller: Some(admin()),
+            group: group.id.clone(),
+        };
+        clients.people.delete_group(gone.clone()).await.unwrap();
+        assert_eq!(refusal(clients.people.delete_group(gone).await), "NO_GROUP");
+        assert_eq!(read(&mut clients, &group.id).await.unwrap_err(), "NO_GROUP");
+        let records = records(&world, ("group", "delete", &group.id)).await;
+        let of_group = records.iter().filter(|it| it.r#type == "group");
+        let actions: Vec<&str> = of_group.map(|it| it.action.as_str()).collect();
+        assert_eq!(actions, ["create", "update", "update", "delete"]);
+        assert_eq!(heard::<GroupChanged>(&world).await.group_id, group.id);
+    }
+}
+
+#[tokio::test]
+async fn a_token_says_which_groups_its_owner_is_in() {
+    for world in World::each().await {
+        let mut clients = Clients::of(&world).await;
+        let ada = clients.user("Ada", &[]).await;
+        let made = clients.people.put_group(put("Entwickler", &[])).await;
+        let group = made.unwrap().into_inner().group.unwrap();
         let set = |member| SetMemberRequest {
             caller: Some(admin()),
             group: "Entwickler".into(),
             user: "ada@example.org".into(),
             member,
         };
-        for member in [false, false, true] {
+        for member in [true, false, false, true] {
             clients.people.set_member(set(member)).await.unwrap();
         }
         let token = clients.token(caller(&ada), "ci").await.1;
@@ -84,21 +106,10 @@ async fn a_group_is_made_changed_and_removed() {
             .into_inner();
         assert_eq!(bearer.groups, ["Entwickler"]);
         assert_eq!(bearer.user_email, "ada@example.org");
-        let gone = DeleteGroupRequest {
-            caller: Some(admin()),
-            group: group.id.clone(),
-        };
-        clients.people.delete_group(gone.clone()).await.unwrap();
-        assert_eq!(refusal(clients.people.delete_group(gone).await), "NO_GROUP");
-        assert_eq!(read(&mut clients, &group.id).await.unwrap_err(), "NO_GROUP");
-        let records = records(&world, ("group", "delete", &group.id)).await;
-        let of_group = records.iter().filter(|it| it.r#type == "group");
-        let actions: Vec<&str> = of_group.map(|it| it.action.as_str()).collect();
-        assert_eq!(
-            actions,
-            ["create", "update", "update", "update", "update", "delete"]
-        );
-        assert_eq!(heard::<GroupChanged>(&world).await.group_id, group.id);
+        let bob = clients.user("Bob", &[]).await;
+        let records = records(&world, ("user", "create", &bob.id)).await;
+        let of_group = records.iter().filter(|it| it.target_id == group.id);
+        assert_eq!(of_group.count(), 4, "what is so already is no change");
     }
 }
 

@@ -13,9 +13,9 @@ fn change(caller: Caller, user: &str) -> UpdateUserRequest {
     }
 }
 
-fn roles(names: &[&str]) -> Option<SiteRoles> {
+fn roles(names: &[&str]) -> SiteRoles {
     let names = names.iter().map(|it| (*it).to_owned()).collect();
-    Some(SiteRoles { names })
+    SiteRoles { names }
 }
 
 async fn users(clients: &mut Clients, caller: Caller, after: i64, limit: u32) -> Vec<String> {
@@ -219,7 +219,7 @@ async fn no_account_loses_its_last_administrator() {
             ..change(caller(&eve), "me")
         };
         let low = UpdateUserRequest {
-            roles: roles(&["site_user"]),
+            roles: Some(roles(&["site_user"])),
             ..change(caller(&eve), "me")
         };
         for step_down in [&off, &low] {

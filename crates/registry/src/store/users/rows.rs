@@ -1,5 +1,6 @@
 //! Rows of users: found, changed, shown in records.
 
+use contracts::access::SiteRole;
 use sea_orm::ActiveValue::{Set, Unchanged};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
@@ -13,8 +14,8 @@ use crate::authority::Person;
 use crate::caller::Caller;
 use crate::entity::{group, member, user};
 use crate::news::{self, Deed};
-use crate::role::{Roles, SiteRole};
-use crate::user::{Email, Kind, Reference, check_kind};
+use crate::role::Roles;
+use crate::user::{Kind, Patch, Reference, check_kind};
 use crate::{Error, administrator};
 
 /// The next number, one caller at a time.
@@ -98,10 +99,16 @@ pub(super) fn changed(
     if let Some(name) = change.name {
         after.name = name;
     }
-    if let Some(email) = change.email {
-        check_kind(Kind::parse(&before.kind)?, email.as_ref())?;
-        after.email_key = email.as_ref().map(Email::key);
-        after.email = email.map(|it| it.as_str().to_owned());
+    match change.email {
+        Patch::Keep => {}
+        Patch::Clear => {
+            check_kind(Kind::parse(&before.kind)?, None)?;
+            (after.email, after.email_key) = (None, None);
+        }
+        Patch::Set(email) => {
+            after.email_key = Some(email.key());
+            after.email = Some(email.as_str().to_owned());
+        }
     }
     if let Some(active) = change.active {
         after.active = active;
@@ -109,9 +116,7 @@ pub(super) fn changed(
     if let Some(roles) = change.roles {
         after.roles = roles_column(&roles);
     }
-    if let Some(password) = change.password {
-        after.password = password;
-    }
+    after.password = change.password.over(after.password);
     if after != *before {
         after.updated_at_ms = now_ms;
     }
