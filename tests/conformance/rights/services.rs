@@ -1,0 +1,128 @@
+//! The services behind the gateway that this matrix is not about: they know everybody and do as asked.
+
+use std::pin::Pin;
+
+use contracts::audit::audit_log_server::AuditLog;
+use contracts::audit::{
+    LatestActivityRequest, LatestActivityResponse, QueryActivityRequest, QueryActivityResponse,
+};
+use contracts::registry::registry_server::Registry;
+use contracts::registry::{
+    AuthenticateRequest, AuthenticateResponse, DeleteSecretRequest, DeleteSecretResponse,
+    ListSecretsRequest, ListSecretsResponse, PutSecretRequest, PutSecretResponse,
+    RevealSecretsRequest, RevealSecretsResponse,
+};
+use contracts::scheduler::scheduler_server::Scheduler;
+use contracts::scheduler::{
+    DrainRequest, DrainResponse, ExplainRequest, ExplainResponse, FromExecutor,
+    ListExecutorsRequest, ListExecutorsResponse, ToExecutor,
+};
+use futures::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::people::Person;
+use super::world::ACCOUNT;
+
+/// All of them. A token is `scope.user`, and is good for what it says.
+#[derive(Clone)]
+pub(crate) struct Others;
+
+type Answer<T> = Result<Response<T>, Status>;
+type Told<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+fn answer<T: Default>() -> Answer<T> {
+    Ok(Response::new(T::default()))
+}
+
+#[async_trait::async_trait]
+impl Registry for Others {
+    async fn authenticate(
+        &self,
+        request: Request<AuthenticateRequest>,
+    ) -> Answer<AuthenticateResponse> {
+        let token = request.into_inner().token;
+        let nobody = || Status::unauthenticated("nobody has this token");
+        let (scope, id) = token.split_once('.').ok_or_else(nobody)?;
+        let person = Person::of_id(id).ok_or_else(nobody)?;
+        let roles = Some(person.site_role).filter(|it| !it.is_empty());
+        Ok(Response::new(AuthenticateResponse {
+            token_id: "61043b2bbcb6d95b55adc5fd".into(),
+            user_id: id.into(),
+            user_name: person.name.into(),
+            user_email: format!("{id}@example.org"),
+            account: ACCOUNT.into(),
+            scopes: vec![scope.into()],
+            roles: roles.into_iter().map(str::to_owned).collect(),
+            ..Default::default()
+        }))
+    }
+
+    async fn put_secret(&self, _: Request<PutSecretRequest>) -> Answer<PutSecretResponse> {
+        answer()
+    }
+
+    async fn delete_secret(&self, _: Request<DeleteSecretRequest>) -> Answer<DeleteSecretResponse> {
+        answer()
+    }
+
+    async fn list_secrets(&self, _: Request<ListSecretsRequest>) -> Answer<ListSecretsResponse> {
+        answer()
+    }
+
+    async fn reveal_secrets(
+        &self,
+        _: Request<RevealSecretsRequest>,
+    ) -> Answer<RevealSecretsResponse> {
+        answer()
+    }
+}
+
+#[async_trait::async_trait]
+impl Scheduler for Others {
+    type WorkStream = Told<ToExecutor>;
+
+    async fn work(&self, _: Request<Streaming<FromExecutor>>) -> Answer<Self::WorkStream> {
+        Err(Status::unimplemented("there is no work here"))
+    }
+
+    async fn list_executors(
+        &self,
+        _: Request<ListExecutorsRequest>,
+    ) -> Answer<ListExecutorsResponse> {
+        answer()
+    }
+
+    async fn drain(&self, _: Request<DrainRequest>) -> Answer<DrainResponse> {
+        answer()
+    }
+
+    async fn explain(&self, _: Request<ExplainRequest>) -> Answer<ExplainResponse> {
+        answer()
+    }
+}
+
+#[async_trait::async_trait]
+impl AuditLog for Others {
+    type TailActivityStream = Told<QueryActivityResponse>;
+
+    async fn query_activity(
+        &self,
+        _: Request<QueryActivityRequest>,
+    ) -> Answer<QueryActivityResponse> {
+        answer()
+    }
+
+    async fn tail_activity(
+        &self,
+        _: Request<QueryActivityRequest>,
+    ) -> Answer<Self::TailActivityStream> {
+        Ok(Response::new(Box::pin(futures::stream::empty())))
+    }
+
+    async fn latest_activity(
+        &self,
+        _: Request<LatestActivityRequest>,
+    ) -> Answer<LatestActivityResponse> {
+        answer()
+    }
+}

@@ -1,0 +1,210 @@
+//! The contract's tables, written out: routes with their scopes and access, and action × role.
+
+use super::world::Place;
+
+/// Every scope.
+pub(crate) const SCOPES: [&str; 9] = [
+    "api",
+    "api-readonly",
+    "pipeline",
+    "pipeline-readonly",
+    "registry",
+    "registry-readonly",
+    "tasks",
+    "tasks-readonly",
+    "security-logs",
+];
+
+/// A column of the table action × role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Column {
+    SiteAdministrator,
+    Owner,
+    Administrator,
+    Manager,
+    PowerUser,
+    Secops,
+    User,
+    Guest,
+    NoRules,
+    /// Of ours: reads everything, as auditors and security managers do.
+    Reader,
+}
+
+const COLUMNS: [Column; 10] = [
+    Column::SiteAdministrator,
+    Column::Owner,
+    Column::Administrator,
+    Column::Manager,
+    Column::PowerUser,
+    Column::Secops,
+    Column::User,
+    Column::Guest,
+    Column::NoRules,
+    Column::Reader,
+];
+
+/// Action × role of a pipeline: SA, O, A, M, PU, S, U, G, ∅, and those who read everything.
+const ACTIONS: [(&str, &str); 11] = [
+    ("view", "✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔"),
+    ("start", "✔ ✔ ✔ ✔ ✔ ✔ ✔ – ✔ –"),
+    ("stop", "✔ ✔ ✔ ✔ ✔ ✔ ✔ – ✔ –"),
+    ("reset", "✔ ✔ ✔ ✔ ✔ ✔ ✔ – ✔ –"),
+    ("approve", "✔ ✔ ✔ ✔ – ✔ – – ✔ –"),
+    ("view step configuration", "✔ ✔ ✔ ✔ ✔ ✔ – – ✔ ✔"),
+    ("edit step details", "✔ ✔ ✔ ✔ ✔ ✔ – – ✔ –"),
+    ("edit access rules", "✔ ✔ ✔ ✔ ✔ ✔ – – ✔ –"),
+    ("edit workflow", "✔ ✔ ✔ – – ✔ – – ✔ –"),
+    ("transfer", "✔ ✔ ✔ – – ✔ – – – –"),
+    ("delete", "✔ ✔ ✔ – – – – – – –"),
+];
+
+/// Whether one of a column may do an action.
+pub(crate) fn may(action: &str, column: Column) -> bool {
+    let row = ACTIONS.iter().find(|(name, _)| *name == action);
+    let cells = row.unwrap_or_else(|| panic!("{action} is in no table")).1;
+    let position = COLUMNS.iter().position(|it| *it == column);
+    cells.split(' ').nth(position.unwrap()) == Some("✔")
+}
+
+/// What a route takes besides its scopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Not even a token.
+    Public,
+    /// Nothing.
+    Any,
+    /// One of these site roles.
+    Site(&'static [&'static str]),
+    /// That one may do this to the pipeline.
+    Action(&'static str),
+    /// What a service says that isn't here: scopes alone are looked at.
+    Elsewhere,
+}
+
+/// A route, and who may call it.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) scopes: &'static [&'static str],
+    pub(crate) need: Need,
+}
+
+impl Route {
+    pub(crate) fn is_v1(&self) -> bool {
+        self.path.starts_with("/api/v1/")
+    }
+
+    /// Whether the gateway has it. Some of the contract's come with other parts of the service.
+    pub(crate) fn is_built(&self) -> bool {
+        let is_it = |it: gateway::ApiRoute| (it.method, it.path) == (self.method, self.path);
+        gateway::routes().any(is_it)
+    }
+
+    /// Where it makes a difference which pipeline is asked about.
+    pub(crate) fn places(&self) -> &'static [Place] {
+        match self.need {
+            Need::Action(_) => &[Place::Rules, Place::NoRules, Place::OtherAccount],
+            Need::Public | Need::Any | Need::Site(_) | Need::Elsewhere => &[Place::NoRules],
+        }
+    }
+}
+
+/// Site roles of those who list everything: power users and higher, and who reads everything.
+pub(crate) const LISTERS: &[&str] = &[
+    "site_administrator",
+    "site_power_user",
+    "auditor",
+    "security_manager",
+];
+/// Those who make pipelines.
+const MAKERS: &[&str] = &["site_administrator", "site_power_user", "site_user"];
+const EVERYONE_OF_THE_SITE: &[&str] = &[
+    "site_administrator",
+    "site_power_user",
+    "site_user",
+    "auditor",
+    "security_manager",
+];
+const ADMINISTRATORS: &[&str] = &["site_administrator"];
+const SECRET_KEEPERS: &[&str] = &["site_administrator", "security_manager"];
+
+const PIPELINE: &[&str] = &["api", "pipeline"];
+/// `api-readonly` opens every read row.
+const PIPELINE_READ: &[&str] = &["api", "pipeline", "api-readonly"];
+/// `pipeline-readonly` opens status and logs alone.
+const STATUS_AND_LOGS: &[&str] = &["api", "pipeline", "pipeline-readonly", "api-readonly"];
+const TOOLS: &[&str] = &["api", "registry"];
+const TOOLS_READ: &[&str] = &["api", "registry", "api-readonly", "registry-readonly"];
+const SECURITY: &[&str] = &["api", "security-logs"];
+const API: &[&str] = &["api"];
+const API_READ: &[&str] = &["api", "api-readonly"];
+
+const fn row(
+    method: &'static str,
+    path: &'static str,
+    scopes: &'static [&'static str],
+    need: Need,
+) -> Route {
+    Route {
+        method,
+        path,
+        scopes,
+        need,
+    }
+}
+
+const PUBLIC: Need = Need::Public;
+const ANY: Need = Need::Any;
+const ELSEWHERE: Need = Need::Elsewhere;
+
+const fn site(roles: &'static [&'static str]) -> Need {
+    Need::Site(roles)
+}
+
+const fn action(name: &'static str) -> Need {
+    Need::Action(name)
+}
+
+/// The routes of the contract in its order, then our own.
+#[rustfmt::skip]
+pub(crate) const ROUTES: &[Route] = &[
+    row("post", "/api/v1/pipeline/run", PIPELINE, action("start")),
+    row("post", "/api/v1/pipeline/status", STATUS_AND_LOGS, action("view")),
+    row("post", "/api/v1/pipeline/reset", PIPELINE, action("reset")),
+    row("post", "/api/v1/pipeline/stop", PIPELINE, action("stop")),
+    row("post", "/api/v1/pipeline/summary", PIPELINE_READ, action("view")),
+    row("post", "/api/v1/pipeline/logs", STATUS_AND_LOGS, action("view")),
+    row("get", "/api/v1/pipeline/pipelines", PIPELINE_READ, site(LISTERS)),
+    row("get", "/api/v1/registry/tools", TOOLS_READ, ELSEWHERE),
+    row("post", "/api/v1/registry/summary", TOOLS_READ, ELSEWHERE),
+    row("post", "/api/v1/registry/update", TOOLS, ELSEWHERE),
+    row("get", "/api/v1/logs/user/actions", SECURITY, ELSEWHERE),
+    row("get", "/api/v1/logs/user/tokens", SECURITY, ELSEWHERE),
+    row("post", "/api/v1/pipeline/demo", PIPELINE, ANY),
+    row("post", "/api/v1/pipeline/create", PIPELINE, site(MAKERS)),
+    row("post", "/api/v1/pipeline/approve", PIPELINE, action("approve")),
+    row("post", "/api/v1/pipeline/deny", PIPELINE, action("approve")),
+    row("post", "/api/v1/pipeline/resume", PIPELINE, action("approve")),
+    row("get", "/api/v2/pipelines", PIPELINE_READ, ANY),
+    row("post", "/api/v2/pipelines", PIPELINE, site(MAKERS)),
+    row("get", "/api/v2/pipelines/{p}", PIPELINE_READ, action("view")),
+    row("put", "/api/v2/pipelines/{p}", PIPELINE, action("edit step details")),
+    row("delete", "/api/v2/pipelines/{p}", PIPELINE, action("delete")),
+    row("post", "/api/v2/pipelines/{p}/stop", PIPELINE, action("stop")),
+    row("post", "/api/v2/pipelines/{p}/reset", PIPELINE, action("reset")),
+    row("get", "/api/v2/pipelines/{p}/runs", PIPELINE_READ, action("view")),
+    row("post", "/api/v2/pipelines/{p}/runs", PIPELINE, action("start")),
+    row("get", "/api/v2/pipelines/{p}/runs/{runCount}", STATUS_AND_LOGS, action("view")),
+    row("post", "/api/v2/pipelines/{p}/runs/{runCount}/stop", PIPELINE, action("stop")),
+    row("get", "/api/v2/pipelines/{p}/runs/{runCount}/logs", STATUS_AND_LOGS, action("view")),
+    row("get", "/api/v2/pipelines/{p}/runs/{runCount}/explain", PIPELINE_READ, action("view")),
+    row("get", "/api/v2/secrets", API_READ, site(EVERYONE_OF_THE_SITE)),
+    row("put", "/api/v2/secrets/{name}", API, site(SECRET_KEEPERS)),
+    row("delete", "/api/v2/secrets/{name}", API, site(SECRET_KEEPERS)),
+    row("get", "/api/v2/executors", API_READ, ANY),
+    row("post", "/api/v2/executors/{name}/drain", API, site(ADMINISTRATORS)),
+    row("get", "/api/v2/openapi.json", &[], PUBLIC),
+    row("get", "/api/v2/schemas/pipeline.json", &[], PUBLIC),
+];

@@ -1,0 +1,241 @@
+//! The gateway over a real pipeline service, and the pipelines that are asked about.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use contracts::audit::audit_log_server::AuditLogServer;
+use contracts::message::{Actor, Caller};
+use contracts::pipeline::pipelines_client::PipelinesClient;
+use contracts::pipeline::{DefineRequest, PipelineRef, StartRunRequest};
+use contracts::registry::registry_server::RegistryServer;
+use contracts::scheduler::scheduler_server::SchedulerServer;
+use gateway::Upstreams;
+use outbox::Bus;
+use runtime::{Database, Readiness, Tasks, route};
+use serde_json::{Value, json};
+use tonic::service::Routes;
+use tower::ServiceExt as _;
+
+use super::people::Person;
+use super::services::Others;
+use super::tables::Route;
+
+/// The account of all callers.
+pub(crate) const ACCOUNT: &str = "ours";
+
+/// Where the pipeline is that a request names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the callers' account, with rules.
+    Rules,
+    /// There, without any.
+    NoRules,
+    /// In another account, without rules.
+    OtherAccount,
+}
+
+impl Place {
+    /// What its pipeline is called.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Rules => "with rules",
+            Self::NoRules => "without rules",
+            Self::OtherAccount => "elsewhere",
+        }
+    }
+
+    fn account(self) -> &'static str {
+        match self {
+            Self::Rules | Self::NoRules => ACCOUNT,
+            Self::OtherAccount => "theirs",
+        }
+    }
+
+    fn definition(self, name: &str, script: &str) -> String {
+        let rule =
+            |role: &str, id: &str| json!({"role": role, "user": format!("{id}@example.org")});
+        let roles = match self {
+            Self::Rules => json!([
+                rule("administrator", "adam"),
+                rule("manager", "mary"),
+                rule("secops", "sonja"),
+                rule("user", "ute"),
+                rule("guest", "gus"),
+            ]),
+            Self::NoRules | Self::OtherAccount => json!([]),
+        };
+        json!({"name": name, "roles": roles, "steps": [{"id": "one", "run": script}]}).to_string()
+    }
+}
+
+/// An answer of the gateway.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) text: String,
+}
+
+pub(crate) struct World {
+    router: Router,
+    pipelines: PipelinesClient<runtime::Route>,
+    /// Of the pipelines, by place.
+    ids: [String; 3],
+    count: AtomicU32,
+    tasks: Tasks,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.tasks.drain();
+    }
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let (folder, tasks, ready) = (tempfile::tempdir().unwrap(), Tasks::new(), Readiness::new());
+        let path = folder.path().display();
+        let url = format!("sqlite://{path}");
+        let database = Database::open::<pipeline::Migrator>(&url, "pipeline", &ready);
+        let config = outbox::bus::Config {
+            url: format!("embedded:{path}"),
+            ..Default::default()
+        };
+        let bus = Bus::open(&config, &ready, &tasks).await.unwrap();
+        let others = Routes::new(RegistryServer::new(Others))
+            .add_service(SchedulerServer::new(Others))
+            .add_service(AuditLogServer::new(Others));
+        let others = route::local(others, route::LIMIT);
+        let (config, database) = (pipeline::Config::default(), database.await.unwrap());
+        let pipelines = pipeline::start(config, database, &bus, others.clone(), &tasks);
+        let pipelines = route::local(pipelines, route::LIMIT);
+        let upstreams = Upstreams {
+            pipeline: pipelines.clone(),
+            registry: others.clone(),
+            scheduler: others.clone(),
+            audit_log: others,
+        };
+        let router = gateway::start(&gateway::Config::default(), upstreams, None, &tasks);
+        let mut world = Self {
+            router,
+            pipelines: PipelinesClient::new(pipelines),
+            ids: Default::default(),
+            count: AtomicU32::new(0),
+            tasks,
+            _folder: folder,
+        };
+        for place in [Place::Rules, Place::NoRules, Place::OtherAccount] {
+            let id = world.define(place, place.name()).await;
+            world.run(place, &id).await;
+            world.ids[place as usize] = id;
+        }
+        world
+    }
+
+    /// The id of a place's pipeline, which has run once.
+    pub(crate) fn pipeline(&self, place: Place) -> &str {
+        &self.ids[place as usize]
+    }
+
+    /// Asks a route about the pipeline of a place. What a route uses up is made for it.
+    pub(crate) async fn ask(
+        &self,
+        route: &Route,
+        who: &Person,
+        scope: &str,
+        place: Place,
+    ) -> Answer {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let id = if route.method == "delete" && route.path.contains("{p}") {
+            self.define(place, &format!("to be deleted {number}")).await
+        } else {
+            self.pipeline(place).to_owned()
+        };
+        let path = route.path.replace("{p}", &id).replace("{runCount}", "1");
+        let path = path.replace("{name}", "some-name").replace("{id}", &id);
+        let body = match (route.method, route.path) {
+            ("put", "/api/v2/pipelines/{p}") => {
+                place.definition(place.name(), &format!("echo {number}"))
+            }
+            ("put", _) => json!({"value": "x"}).to_string(),
+            (_, "/api/v2/pipelines" | "/api/v1/pipeline/create") => {
+                json!({"name": format!("new {number}"), "steps": []}).to_string()
+            }
+            (_, "/api/v1/pipeline/status" | "/api/v1/pipeline/logs") => {
+                json!({"pipelineId": id, "runCount": 1}).to_string()
+            }
+            (_, path) if path.starts_with("/api/v1/") => {
+                json!({"pipelineId": id, "force": true}).to_string()
+            }
+            (_, path) if path.ends_with("/reset") => json!({"force": true}).to_string(),
+            _ => "{}".to_owned(),
+        };
+        let token = format!("{scope}.{}", who.id);
+        self.send(&route.method.to_uppercase(), &path, &token, body)
+            .await
+    }
+
+    /// Asks with the scope that opens every route.
+    pub(crate) async fn get(&self, who: &Person, path: &str) -> Value {
+        let token = format!("api.{}", who.id);
+        let answer = self.send("GET", path, &token, String::new()).await;
+        serde_json::from_str(&answer.text).unwrap()
+    }
+
+    pub(crate) async fn post(&self, who: &Person, path: &str, body: &Value) -> Value {
+        let token = format!("api.{}", who.id);
+        let answer = self.send("POST", path, &token, body.to_string()).await;
+        serde_json::from_str(&answer.text).unwrap()
+    }
+
+    async fn send(&self, method: &str, path: &str, token: &str, body: String) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {token}"))
+            .body(Body::from(body))
+            .unwrap();
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        Answer {
+            status: parts.status,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    async fn define(&self, place: Place, name: &str) -> String {
+        let request = DefineRequest {
+            caller: Some(owner(place)),
+            source: place.definition(name, "echo 0"),
+            ..Default::default()
+        };
+        let made = self.pipelines.clone().define(request).await.unwrap();
+        made.into_inner().id
+    }
+
+    async fn run(&self, place: Place, id: &str) {
+        let request = StartRunRequest {
+            caller: Some(owner(place)),
+            pipeline: Some(PipelineRef { text: id.into() }),
+            idempotency_key: "first".into(),
+            ..Default::default()
+        };
+        self.pipelines.clone().start_run(request).await.unwrap();
+    }
+}
+
+/// Who owns the pipeline of a place.
+fn owner(place: Place) -> Caller {
+    let actor = Actor {
+        user_id: "olga".into(),
+        ..Actor::default()
+    };
+    Caller {
+        actor: Some(actor),
+        account: place.account().into(),
+        roles: vec!["site_user".into()],
+        ..Caller::default()
+    }
+}
