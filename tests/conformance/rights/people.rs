@@ -4,7 +4,7 @@ use super::tables::Column;
 use super::world::Place;
 
 /// Somebody, and what they are.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Person {
     pub(crate) name: &'static str,
     /// Before the `@` of their e-mail address, and their user id.

@@ -30,6 +30,7 @@ pub(crate) struct Others;
 type Answer<T> = Result<Response<T>, Status>;
 type Told<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
+#[allow(clippy::unnecessary_wraps, reason = "what the calls answer")]
 fn answer<T: Default>() -> Answer<T> {
     Ok(Response::new(T::default()))
 }

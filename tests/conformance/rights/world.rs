@@ -98,6 +98,7 @@ impl World {
         let path = folder.path().display();
         let url = format!("sqlite://{path}");
         let database = Database::open::<pipeline::Migrator>(&url, "pipeline", &ready);
+        let database = Box::pin(database).await.unwrap();
         let config = outbox::bus::Config {
             url: format!("embedded:{path}"),
             ..Default::default()
@@ -107,7 +108,7 @@ impl World {
             .add_service(SchedulerServer::new(Others))
             .add_service(AuditLogServer::new(Others));
         let others = route::local(others, route::LIMIT);
-        let (config, database) = (pipeline::Config::default(), database.await.unwrap());
+        let config = pipeline::Config::default();
         let pipelines = pipeline::start(config, database, &bus, others.clone(), &tasks);
         let pipelines = route::local(pipelines, route::LIMIT);
         let upstreams = Upstreams {
