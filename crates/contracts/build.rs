@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 
 /// Messages with secret values: `src/hidden.rs` says what is shown of them.
-const CARRIERS_OF_SECRETS: [&str; 9] = [
+const CARRIERS_OF_SECRETS: [&str; 12] = [
     ".penstock.registry.v1.AuthenticateRequest",
     ".penstock.registry.v1.CreateUserRequest",
     ".penstock.registry.v1.UpdateUserRequest",
@@ -15,6 +15,9 @@ const CARRIERS_OF_SECRETS: [&str; 9] = [
     ".penstock.registry.v1.RotateTokenResponse",
     ".penstock.registry.v1.PutSecretRequest",
     ".penstock.registry.v1.RevealSecretsResponse",
+    ".penstock.registry.v1.CreateToolRequest",
+    ".penstock.registry.v1.UpdateToolRequest",
+    ".penstock.registry.v1.ResolveToolResponse",
     ".penstock.pipeline.v1.Grant",
 ];
 

@@ -6,8 +6,9 @@ use std::fmt;
 
 use crate::pipeline::Grant;
 use crate::registry::{
-    AuthenticateRequest, CreateTokenResponse, CreateUserRequest, PutSecretRequest,
-    RevealSecretsResponse, RotateTokenResponse, UpdateUserRequest, VerifyPasswordRequest,
+    AuthenticateRequest, CreateTokenResponse, CreateToolRequest, CreateUserRequest,
+    PutSecretRequest, ResolveToolResponse, RevealSecretsResponse, RotateTokenResponse,
+    UpdateToolRequest, UpdateUserRequest, VerifyPasswordRequest,
 };
 
 const HIDDEN: &str = "(hidden)";
@@ -92,6 +93,36 @@ impl fmt::Debug for RevealSecretsResponse {
     }
 }
 
+impl fmt::Debug for CreateToolRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateToolRequest")
+            .field("caller", &self.caller)
+            .field("document_json", &HIDDEN)
+            .finish()
+    }
+}
+
+impl fmt::Debug for UpdateToolRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpdateToolRequest")
+            .field("caller", &self.caller)
+            .field("tool", &self.tool)
+            .field("changes_json", &HIDDEN)
+            .field("replace", &self.replace)
+            .finish()
+    }
+}
+
+impl fmt::Debug for ResolveToolResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResolveToolResponse")
+            .field("id", &self.id)
+            .field("tool_identifier", &self.tool_identifier)
+            .field("configuration_json", &HIDDEN)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Grant")
@@ -105,6 +136,24 @@ impl fmt::Debug for Grant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn tools() -> String {
+        let text = || "hunter2".to_owned();
+        let create = CreateToolRequest {
+            document_json: text(),
+            ..Default::default()
+        };
+        let update = UpdateToolRequest {
+            changes_json: text(),
+            ..Default::default()
+        };
+        let resolved = ResolveToolResponse {
+            configuration_json: text(),
+            secrets: vec![text()],
+            ..Default::default()
+        };
+        format!("{create:?} {update:?} {resolved:?}")
+    }
 
     #[test]
     fn no_password_and_no_new_token_is_printed() {
@@ -171,6 +220,7 @@ mod tests {
                 }
             ),
             format!("{:?}", RevealSecretsResponse { values: values() }),
+            tools(),
             format!(
                 "{:?}",
                 Grant {

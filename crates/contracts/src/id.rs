@@ -81,6 +81,8 @@ ids! {
     UserId;
     /// A group of users.
     GroupId;
+    /// A tool.
+    ToolId;
 }
 
 /// Whether `text` could be an id: 24 lowercase hex digits.

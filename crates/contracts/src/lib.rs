@@ -12,6 +12,7 @@ mod hidden;
 pub mod id;
 pub mod message;
 pub mod token;
+pub mod tool;
 
 pub use generated::audit::v1 as audit;
 pub use generated::pipeline::v1 as pipeline;

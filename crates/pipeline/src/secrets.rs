@@ -7,7 +7,8 @@ use contracts::registry::RevealSecretsRequest;
 use contracts::registry::registry_client::RegistryClient;
 use runtime::{Kind, Route};
 
-use crate::Error;
+use crate::record::from_json;
+use crate::{Error, news};
 
 /// What the registry said.
 pub(crate) enum Revealed {
@@ -22,6 +23,8 @@ pub(crate) struct Need<'a> {
     pub(crate) account: &'a str,
     pub(crate) run_id: &'a str,
     pub(crate) step_id: &'a str,
+    /// Who started the run, as its row has it.
+    pub(crate) started_by: &'a str,
     /// Environment name to secret name.
     pub(crate) secrets: &'a std::collections::BTreeMap<String, String>,
 }
@@ -36,6 +39,7 @@ pub(crate) async fn reveal(registry: &Route, need: Need<'_>) -> Result<Revealed,
         names: need.secrets.values().cloned().collect(),
         run_id: need.run_id.to_owned(),
         step_id: need.step_id.to_owned(),
+        actor: Some(news::actor_message(&from_json(need.started_by)?)),
     };
     match RegistryClient::new(registry.clone())
         .reveal_secrets(request)

@@ -10,15 +10,20 @@ use runtime::{Bell, clock};
 use tonic::{Request, Response, Status};
 
 use crate::secret::{Place, checked_account};
-use crate::store::{Bearer, Listed, Presented, Store};
+use crate::store::{Asked, Bearer, Listed, Presented, Store};
 use crate::uses::Uses;
 use crate::{Error, token};
 
+mod keys;
 mod people;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod tools;
 mod view;
+
+pub(crate) use keys::Keys;
+pub(crate) use tools::Tools;
 
 pub(crate) use people::People;
 pub(crate) use tokens::Tokens;
@@ -139,6 +144,7 @@ impl Registry for Api {
             names,
             run_id,
             step_id,
+            actor,
         } = request.into_inner();
         let places: Result<Vec<Place>, Error> = names
             .into_iter()
@@ -155,7 +161,14 @@ impl Registry for Api {
             secrets = ?names,
             "secrets are revealed to step {step_id}"
         );
-        let values = self.store.revealed(&account, names).await?;
+        let asked = Asked {
+            account,
+            actor,
+            run_id,
+            step_id,
+        };
+        let values = self.store.revealed(&asked, names, clock::now_ms()).await?;
+        self.bell.ring();
         Ok(Response::new(RevealSecretsResponse { values }))
     }
 }

@@ -1,5 +1,7 @@
 //! Rows, as they are. Times are milliseconds since 1970-01-01 UTC.
 
+pub(crate) mod tool;
+
 pub(crate) mod user {
     //! A user.
 
@@ -132,6 +134,8 @@ pub(crate) mod secret {
         pub(crate) name: String,
         /// Nonce and ciphertext.
         pub(crate) sealed: Vec<u8>,
+        /// Of the key that sealed it; empty where that isn't known.
+        pub(crate) key_id: String,
         /// How often it was set.
         pub(crate) version: i64,
         pub(crate) created_at_ms: i64,

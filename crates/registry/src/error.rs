@@ -4,7 +4,7 @@ use runtime::{Fault, Kind, fault};
 use sea_orm::DbErr;
 use tonic::Status;
 
-use crate::secret;
+use crate::{secret, tool};
 
 /// What went wrong. No variant holds a token, a password or a secret's value.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +126,16 @@ pub enum Error {
          base64"
     )]
     Key(String),
+    /// Only whoever gave the key can change it.
+    #[error(
+        "the key of the secrets is not this registry's to change: give every registry a new key \
+         after the present one (\"present,new\", in registry.key or as lines of the key file) and \
+         restart it, then the new one before it (\"new,present\") and restart it again"
+    )]
+    KeyGiven,
+    /// A tool can't be as it is said, or can't be had.
+    #[error(transparent)]
+    Tool(#[from] tool::Refused),
     /// The store's secrets were sealed with another key.
     #[error(
         "the key of the secrets is not the one that this store was sealed with: bring back the \
@@ -159,7 +169,9 @@ impl Fault for Error {
                 Kind::NotFound
             }
             Self::EmailTaken(_) | Self::GroupTaken(_) | Self::TokenTaken(_) => Kind::Exists,
+            Self::Tool(refused) => refused.kind(),
             Self::TooMany(_)
+            | Self::KeyGiven
             | Self::Full { .. }
             | Self::LastAdministrator
             | Self::Inactive
@@ -214,6 +226,8 @@ impl Fault for Error {
             Self::Limit(_) => "LIMIT",
             Self::TooMuchAtOnce => "TOO_MUCH_AT_ONCE",
             Self::Unknown { .. } => "UNKNOWN",
+            Self::KeyGiven => "KEY_GIVEN",
+            Self::Tool(refused) => refused.reason(),
             Self::AdministratorToken { .. } => "ADMINISTRATOR_TOKEN",
             Self::Key(_) => "KEY",
             Self::WrongKey => "WRONG_KEY",

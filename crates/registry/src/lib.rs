@@ -1,13 +1,14 @@
 //! Who is who, and what is secret.
 //!
-//! The registry owns users, groups, their tokens and the secrets of accounts. It is asked to
-//! authenticate a token or a password and, by `pipeline` alone, to reveal secrets to a step that is
-//! granted. It asks nobody, hears nothing, and announces what has changed, with who changed it.
+//! The registry owns users, groups, their tokens, tools ([`tool`]) and the secrets of both. It is
+//! asked to authenticate a token or a password and, by `pipeline` alone, to reveal secrets to a step
+//! that is granted, which leaves a record each time. It asks nobody, hears nothing, and announces
+//! what has changed, with who changed it.
 //!
 //! The first user is the administrator, whose token is made at the first start ([`administrator`]).
 //! Who may do what with users, groups and tokens is decided here ([`authority`]). Tokens are kept as
 //! hashes, passwords as Argon2id ones; secrets are sealed under a key that the database doesn't hold
-//! ([`vault`]).
+//! ([`vault`]) and that can be changed while everything goes on ([`rotation`]).
 //!
 //! **Invariants:** nothing crosses an account. No token, password or secret's value appears in a
 //! log, an error, an event or any answer but the one that makes or reveals it. A change and its
@@ -19,6 +20,8 @@ use std::time::Duration;
 use contracts::registry::people_server::PeopleServer;
 use contracts::registry::registry_server::RegistryServer;
 use contracts::registry::tokens_server::TokensServer;
+use contracts::registry::tools_server::ToolsServer;
+use contracts::registry::vault_server::VaultServer;
 use outbox::Bus;
 use runtime::config::Secret;
 use runtime::private_file as file;
@@ -37,12 +40,14 @@ mod migration;
 mod news;
 mod password;
 mod role;
+mod rotation;
 mod secret;
 mod sign_in;
 mod store;
 #[cfg(test)]
 mod testing;
 mod token;
+mod tool;
 mod user;
 mod uses;
 mod vault;
@@ -100,10 +105,15 @@ pub async fn start(
     let uses = uses::Uses::start(&store, tasks);
     let people = api::People::new(store.clone(), bell.clone());
     let tokens = api::Tokens::new(store.clone(), bell.clone());
+    let tools = api::Tools::new(store.clone(), bell.clone());
+    let rotation = rotation::start(&store, tasks);
+    let keys = api::Keys::new(store.clone(), bell.clone(), rotation);
     let registry = api::Api::new(store, bell, uses);
     Ok(Routes::new(RegistryServer::new(registry))
         .add_service(PeopleServer::new(people))
-        .add_service(TokensServer::new(tokens)))
+        .add_service(TokensServer::new(tokens))
+        .add_service(ToolsServer::new(tools))
+        .add_service(VaultServer::new(keys)))
 }
 
 /// Removes tokens that ended long ago as long as the process lives.

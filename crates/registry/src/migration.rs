@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DatabaseBackend;
 
+mod tools;
+
 /// Migrates the registry's database.
 #[derive(Debug)]
 pub struct Migrator;
@@ -14,6 +16,7 @@ impl MigratorTrait for Migrator {
             Box::new(outbox::Tables),
             Box::new(Accounts),
             Box::new(People),
+            Box::new(tools::Tools),
         ]
     }
 }

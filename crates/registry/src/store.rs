@@ -3,8 +3,6 @@
 //! **Invariant:** a value enters the database sealed, a token as its hash (and the administrator's
 //! installed one sealed beside it).
 
-use std::collections::{BTreeSet, HashMap};
-
 use contracts::message::{Actor, SecretChanged};
 use runtime::Database;
 use sea_orm::{
@@ -14,13 +12,21 @@ use sea_orm::{
 
 use crate::Error;
 use crate::entity::{secret, user};
-use crate::secret::{MOST, MOST_AT_ONCE, MOST_BYTES_AT_ONCE, Place, check_value};
-use crate::vault::Vault;
+use crate::secret::{MOST, Place, check_value};
+use crate::vault::{Sealed, Vault};
 
 mod groups;
 mod installation;
+mod reveals;
+mod rotation;
 mod tokens;
+mod tools;
 mod users;
+mod vaulted;
+
+pub(crate) use reveals::Asked;
+pub(crate) use rotation::Pass;
+pub(crate) use tools::{Page, Seen};
 
 pub(crate) use groups::Whole;
 pub(crate) use tokens::{NewToken, Owned, Presented, standing};
@@ -80,11 +86,11 @@ impl Store {
         now_ms: i64,
     ) -> Result<bool, Error> {
         check_value(value)?;
+        let tx = self.database.begin().await?;
         let sealed = self
             .vault
             .seal(value, &place.binding())
             .ok_or(Error::TooLong(value.len()))?;
-        let tx = self.database.begin().await?;
         let version = upsert(&tx, place, sealed, now_ms).await?;
         let created = version == 1;
         if created && count(&tx, place.account()).await? > MOST {
@@ -151,40 +157,6 @@ impl Store {
         };
         Ok(rows.into_iter().map(listed).collect())
     }
-
-    /// The values of these secrets of an account, all or none.
-    pub(crate) async fn revealed(
-        &self,
-        account: &str,
-        names: BTreeSet<String>,
-    ) -> Result<HashMap<String, Vec<u8>>, Error> {
-        if names.len() > MOST_AT_ONCE {
-            return Err(Error::TooMuchAtOnce);
-        }
-        let rows = secret::Entity::find()
-            .filter(secret::Column::Account.eq(account))
-            .filter(secret::Column::Name.is_in(&names))
-            .all(self.database.reader())
-            .await?;
-        let mut values = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let place = Place::new(row.account, row.name)?;
-            let value = self.vault.reveal(&row.sealed, &place.binding());
-            let value = value.ok_or_else(|| Error::Damaged(place.name().into()))?;
-            values.insert(place.name().to_owned(), value);
-        }
-        let missing: Vec<String> = names
-            .into_iter()
-            .filter(|name| !values.contains_key(name))
-            .collect();
-        if !missing.is_empty() {
-            return Err(unknown(account, missing));
-        }
-        if values.values().map(Vec::len).sum::<usize>() > MOST_BYTES_AT_ONCE {
-            return Err(Error::TooMuchAtOnce);
-        }
-        Ok(values)
-    }
 }
 
 /// What a list says of a secret.
@@ -199,23 +171,33 @@ pub(crate) struct Listed {
 async fn upsert(
     tx: &DatabaseTransaction,
     place: &Place,
-    sealed: Vec<u8>,
+    sealed: Sealed,
     now_ms: i64,
 ) -> Result<i64, Error> {
-    let sql = "INSERT INTO secrets (account, name, sealed, version, created_at_ms, updated_at_ms) \
-               VALUES ($1, $2, $3, 1, $4, $4) \
+    let sql = "INSERT INTO secrets (account, name, sealed, key_id, version, created_at_ms, \
+               updated_at_ms) VALUES ($1, $2, $3, $5, 1, $4, $4) \
                ON CONFLICT (account, name) DO UPDATE SET sealed = excluded.sealed, \
+               key_id = excluded.key_id, \
                version = secrets.version + 1, updated_at_ms = excluded.updated_at_ms \
                RETURNING version";
     let values = [
         place.account().into(),
         place.name().into(),
-        sealed.into(),
+        sealed.bytes.into(),
         now_ms.into(),
+        sealed.key_id.into(),
     ];
     let rows = execute(tx, sql, values).await?;
     let row = rows.first().ok_or_else(|| Error::Row("secrets".into()))?;
     Ok(row.try_get("", "version")?)
+}
+
+/// The sealed value of a row.
+fn sealed(row: &sea_orm::QueryResult) -> Result<Sealed, Error> {
+    Ok(Sealed {
+        key_id: row.try_get("", "key_id")?,
+        bytes: row.try_get("", "sealed")?,
+    })
 }
 
 async fn count(tx: &DatabaseTransaction, account: &str) -> Result<u64, Error> {

@@ -2,6 +2,7 @@
 //! fresh database on it.
 
 use contracts::registry::registry_client::RegistryClient;
+use contracts::registry::tools_client::ToolsClient;
 use outbox::{Bus, bus};
 use runtime::{Database, Readiness, Route, Tasks, route};
 use sea_orm::ConnectionTrait as _;
@@ -69,6 +70,11 @@ impl World {
     /// A client of one more registry.
     pub(crate) async fn registry(&self) -> RegistryClient<Route> {
         RegistryClient::new(self.route().await)
+    }
+
+    /// The same, to ask about tools.
+    pub(crate) async fn tools(&self) -> ToolsClient<Route> {
+        ToolsClient::new(self.route().await)
     }
 
     /// The way to one more registry.

@@ -1,7 +1,7 @@
 //! A small file that only its owner reads: a key, a token; and keys of 32 bytes that lie in one.
 //!
-//! **Invariant:** such a file appears whole, with mode 0600, and is never overwritten; of several
-//! who make it at once one wins, and all learn what it holds.
+//! **Invariant:** such a file appears whole, with mode 0600, and is replaced as a whole by its one
+//! owner or never; of several who make it at once one wins, and all learn what it holds.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -39,6 +39,23 @@ pub fn key(configured: &Secret, path: &Path) -> Result<Option<[u8; KEY]>, Error>
         None => keep(path, &Secret::new(hex::encode(rand::random::<[u8; KEY]>())))?,
     };
     Ok(parsed(&key))
+}
+
+/// The same where there may be several: keys of one line each, or with commas between them, the
+/// first being the one in use. Nothing if one of them is no key.
+pub fn keys(configured: &Secret, path: &Path) -> Result<Option<Vec<[u8; KEY]>>, Error> {
+    if configured.is_empty() && read(path)?.is_none() {
+        return Ok(key(configured, path)?.map(|key| vec![key]));
+    }
+    let said = if configured.is_empty() {
+        read(path)?.unwrap_or_default()
+    } else {
+        configured.clone()
+    };
+    let between = |it: char| it == ',' || it.is_whitespace();
+    let texts = said.expose().split(between).filter(|it| !it.is_empty());
+    let keys: Option<Vec<_>> = texts.map(|text| parsed(&Secret::new(text))).collect();
+    Ok(keys.filter(|keys| !keys.is_empty()))
 }
 
 fn parsed(key: &Secret) -> Option<[u8; KEY]> {
@@ -89,18 +106,44 @@ pub fn keep(path: &Path, text: &Secret) -> Result<Secret, Error> {
     read(path)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
 }
 
-fn write(path: &Path, text: &Secret) -> io::Result<bool> {
-    let folder = folder(path);
-    fs::create_dir_all(&folder)?;
+/// Puts `text` in the place of what the file holds. A crash leaves the one or the other.
+pub fn replace(path: &Path, text: &Secret) -> Result<(), Error> {
+    let replaced = || {
+        let draft = drafted(path, text)?;
+        if let Err(error) = fs::rename(&draft, path) {
+            fs::remove_file(&draft)?;
+            return Err(error);
+        }
+        File::open(folder(path))?.sync_all()
+    };
+    replaced().map_err(|source| Error {
+        path: path.to_owned(),
+        what: "written",
+        source,
+    })
+}
+
+/// A new file beside `path` that holds `text`.
+fn drafted(path: &Path, text: &Secret) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder(path))?;
     let draft = draft(path);
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&draft)?;
-    let outcome = writeln!(file, "{}", text.expose())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| publish(&draft, path));
+    let written = writeln!(file, "{}", text.expose()).and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        fs::remove_file(&draft)?;
+        return Err(error);
+    }
+    Ok(draft)
+}
+
+fn write(path: &Path, text: &Secret) -> io::Result<bool> {
+    let folder = folder(path);
+    let draft = drafted(path, text)?;
+    let outcome = publish(&draft, path);
     let removed = fs::remove_file(&draft);
     let made = outcome?;
     removed?;
@@ -165,6 +208,33 @@ mod tests {
             1,
             "a draft was left"
         );
+    }
+
+    #[test]
+    fn keys_stand_in_lines_and_are_replaced_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let none = Secret::default();
+        let first = keys(&none, &path).unwrap().unwrap();
+        assert_eq!(keys(&none, &path).unwrap().unwrap(), first, "it was made");
+        let (old, new) = (hex::encode(first[0]), hex::encode([7; KEY]));
+        replace(&path, &Secret::new(format!("{new}\n{old}"))).unwrap();
+        assert_eq!(keys(&none, &path).unwrap().unwrap(), [[7; KEY], first[0]]);
+        let said = Secret::new(format!("{old},{new}"));
+        assert_eq!(keys(&said, &path).unwrap().unwrap(), [first[0], [7; KEY]]);
+        for wrong in ["short", ",", &*format!("{old},short")] {
+            assert!(
+                keys(&Secret::new(wrong), &path).unwrap().is_none(),
+                "{wrong}"
+            );
+        }
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "a draft was left"
+        );
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

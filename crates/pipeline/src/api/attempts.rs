@@ -47,6 +47,7 @@ impl Attempts {
                 account: &account,
                 run_id: &answer.row.id,
                 step_id: &step.id,
+                started_by: &answer.row.started_by,
                 secrets: &step.secrets,
             };
             match secrets::reveal(&self.registry, need).await? {

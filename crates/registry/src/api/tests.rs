@@ -22,10 +22,13 @@ use crate::{Config, Error, start};
 mod administrator;
 mod groups;
 mod people;
+mod rotation;
 mod secrecy;
 mod secrets;
 mod sign_in;
 mod tokens;
+mod tool_secrets;
+mod tools;
 
 type Client = RegistryClient<Route>;
 

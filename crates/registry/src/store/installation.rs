@@ -8,11 +8,11 @@ use runtime::clock;
 use runtime::config::Secret;
 use sea_orm::DatabaseTransaction;
 
-use super::{Store, execute, list};
+use super::{Store, execute, list, sealed};
 use crate::{Error, administrator, token};
 
 /// What the remembered token is bound to.
-const PLACE: &[u8] = b"installed-token";
+pub(super) const PLACE: &[u8] = b"installed-token";
 
 impl Store {
     /// The administrator is there and its token is the configured one, or else the one in the file.
@@ -40,12 +40,12 @@ impl Store {
     }
 
     async fn remembered(&self, tx: &DatabaseTransaction) -> Result<Option<Secret>, Error> {
-        let sql = "SELECT sealed FROM installed_token WHERE user_id = $1";
+        let sql = "SELECT sealed, key_id FROM installed_token WHERE user_id = $1";
         let rows = execute(tx, sql, [administrator::ID.into()]).await?;
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let sealed: Vec<u8> = row.try_get("", "sealed")?;
+        let sealed = sealed(row)?;
         let token = self.vault.reveal(&sealed, PLACE).ok_or(Error::WrongKey)?;
         let token = String::from_utf8(token).map_err(|_| Error::Row("installed_token".into()))?;
         Ok(Some(Secret::new(token)))
@@ -57,9 +57,15 @@ impl Store {
             .vault
             .seal(bytes, PLACE)
             .ok_or(Error::TooLong(bytes.len()))?;
-        let sql = "INSERT INTO installed_token (user_id, sealed) VALUES ($1, $2) \
-                   ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed";
-        execute(tx, sql, [administrator::ID.into(), sealed.into()]).await?;
+        let sql = "INSERT INTO installed_token (user_id, sealed, key_id) VALUES ($1, $2, $3) \
+                   ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, \
+                   key_id = excluded.key_id";
+        let values = [
+            administrator::ID.into(),
+            sealed.bytes.into(),
+            sealed.key_id.into(),
+        ];
+        execute(tx, sql, values).await?;
         Ok(())
     }
 }

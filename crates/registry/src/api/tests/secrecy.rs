@@ -66,7 +66,7 @@ async fn no_value_is_found_in_logs_answers_or_files() {
     }
 }
 
-fn assert_files_lack(folder: &std::path::Path, needle: &[u8]) {
+pub(super) fn assert_files_lack(folder: &std::path::Path, needle: &[u8]) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
