@@ -12,6 +12,7 @@
 mod bad_input;
 mod commands;
 mod ends;
+mod gates;
 mod logs;
 mod operated;
 mod opsera;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let parts = [
         ends::stories(),
         stop::stories(),
+        gates::stories(),
         queue::stories(),
         logs::stories(),
         secrets::stories(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::load::Load;
 
 /// A place, whose it is, and the passage at which it crashes.
-const POINTS: [(&str, &str, u32); 15] = [
+const POINTS: [(&str, &str, u32); 16] = [
     ("run.accepted", "pipeline", 1),
     ("run.accepted", "pipeline", 3),
     ("run.assigned", "scheduler", 1),
@@ -19,6 +19,7 @@ const POINTS: [(&str, &str, u32); 15] = [
     ("attempt.recorded", "pipeline", 7),
     ("attempt.ended", "pipeline", 1),
     ("stop.accepted", "pipeline", 1),
+    ("gate.decided", "pipeline", 1),
     ("outbox.published", "pipeline", 1),
     ("outbox.published", "pipeline", 4),
     ("message.taken", "scheduler", 1),
@@ -47,6 +48,7 @@ async fn a_crash(shape: Shape, point: &str, service: &str, count: u32) {
     let world = World::start(Settings::of(shape)).await;
     let load = Load::of(&world).await;
     let lost = world.api().define_steps("lost", LOST).await;
+    let gated = world.api().define_steps("gated", GATED).await;
     let server = world.server(service);
     server.kill();
     server.set("PENSTOCK_FAULT_POINT", Some(&format!("{point}:{count}")));
@@ -61,13 +63,18 @@ async fn a_crash(shape: Shape, point: &str, service: &str, count: u32) {
             lose_one(&world, &lost).await;
         }
     };
+    let decision = async {
+        if point == "gate.decided" {
+            decide_one(&world, &gated).await;
+        }
+    };
     let crash = async {
         assert!(!server.ended().await.success(), "{}", server.said());
         server.set("PENSTOCK_FAULT_POINT", None);
         world.start_again(server).await;
     };
     let work = until_the_crash(&world, &load, server);
-    let (started, (), (), ()) = tokio::join!(work, crash, stop, loss);
+    let (started, (), (), (), ()) = tokio::join!(work, crash, stop, loss, decision);
     let runs = load.has_ended(&world, started).await;
     assert_eq!(runs.len(), started, "each key started one run");
     let odd = runs
@@ -101,6 +108,31 @@ async fn lose_one(world: &World, pipeline: &str) {
     let log = world.api().log(pipeline, 1).await;
     let losses = log.iter().filter(|it| it["kind"] == "attempt.lost").count();
     assert_eq!(run["attempt"], losses + 1, "{log:#?}");
+}
+
+/// A run that waits for people, and then for nobody.
+const GATED: &str = "- {id: go, approval: {}}\n- {id: on, run: echo on}";
+
+/// Approves a run until that is answered: it goes on once.
+async fn decide_one(world: &World, pipeline: &str) {
+    let api = world.api();
+    api.start_stubbornly(pipeline, &world.name("gated")).await;
+    let waits = |run: &Value| run["state"] == "waiting";
+    let what = ("waits", waits);
+    api.run_within(LONG_PATIENCE, pipeline, 1, what).await;
+    let path = format!("/api/v2/pipelines/{pipeline}/runs/1/steps/go/approve");
+    harness::eventually_within(LONG_PATIENCE, "a decision is accepted", async || {
+        let api = world.api();
+        let request = api.request(reqwest::Method::POST, &path);
+        let answer = api.try_send(request.json(&serde_json::json!({}))).await?;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    let run = world.api().ended_at_last(pipeline, 1).await;
+    assert_end(&run, "succeeded", "completed");
+    assert_eq!(run["attempt"], 2, "{run:#}");
+    let decisions = step_of(&run, "go")["gate"]["decisions"].as_array();
+    assert_eq!(decisions.map(Vec::len), Some(1), "{run:#}");
 }
 
 /// Starts runs until the place was passed so often, and answers how many: those that come at the

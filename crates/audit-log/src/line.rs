@@ -4,8 +4,8 @@
 //! programs may rely on; the text they may not.
 
 use contracts::message::{
-    Actor, AttemptBegan, AttemptEnd, AttemptEnded, EndCause, RunChanged, RunState, StepChanged,
-    StepState,
+    Actor, AttemptBegan, AttemptEnd, AttemptEnded, EndCause, GateDecided, RunChanged, RunState,
+    StepChanged, StepState,
 };
 
 /// Characters of a line, at most.
@@ -187,6 +187,24 @@ pub(crate) fn of_step(event: &StepChanged) -> Option<Line> {
         tried: *tried,
         text: clipped(text),
     })
+}
+
+/// The line of a decision at a gate.
+pub(crate) fn of_decision(event: &GateDecided) -> Line {
+    let (kind, deed) = if event.approved {
+        ("gate.approved", "approved")
+    } else {
+        ("gate.rejected", "rejected")
+    };
+    let (actor, said) = (by(event.actor.as_ref()), after_colon(&event.message));
+    Line {
+        kind,
+        time_ms: event.at_ms,
+        attempt: 0,
+        step_id: event.step_id.clone(),
+        tried: 0,
+        text: clipped(format!("step {} was {deed}{actor}{said}", event.step_id)),
+    }
 }
 
 /// Why a run ended or is ending: the cause, who, and what they said.

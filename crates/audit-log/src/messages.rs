@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use contracts::message::{
-    ActivityBatch, AttemptBegan, AttemptEnded, Message, RunChanged, StepChanged,
+    ActivityBatch, AttemptBegan, AttemptEnded, GateDecided, Message, RunChanged, StepChanged,
 };
 use outbox::{Deaf, Hear, Heard};
 use runtime::clock;
@@ -108,6 +108,7 @@ fn news(message: &Heard) -> Result<Option<News>, Deaf> {
         AttemptBegan::TYPE => of_beginning(message.decode()?),
         AttemptEnded::TYPE => of_ending(message.decode()?),
         StepChanged::TYPE => of_step(message.decode()?),
+        GateDecided::TYPE => of_decision(message.decode()?),
         _ => return Ok(None),
     };
     for (field, id) in [("run_id", &news.run_id), ("pipeline_id", &news.pipeline_id)] {
@@ -161,6 +162,17 @@ fn of_ending(event: AttemptEnded) -> News {
 fn of_step(event: StepChanged) -> News {
     News {
         line: line::of_step(&event),
+        run: None,
+        attempt: None,
+        at_ms: event.at_ms,
+        run_id: event.run_id,
+        pipeline_id: event.pipeline_id,
+    }
+}
+
+fn of_decision(event: GateDecided) -> News {
+    News {
+        line: Some(line::of_decision(&event)),
         run: None,
         attempt: None,
         at_ms: event.at_ms,

@@ -10,6 +10,7 @@ pub(crate) mod create;
 mod document;
 pub(crate) mod envelope;
 mod filter;
+pub(crate) mod gates;
 mod input;
 pub(crate) mod listing;
 mod messages;

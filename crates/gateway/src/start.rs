@@ -28,6 +28,8 @@ pub(crate) struct Start {
     pub(crate) parameters: HashMap<String, String>,
     /// The caller's, if there is one.
     pub(crate) key: Option<String>,
+    /// Refuse it while a run of the pipeline waits for people.
+    pub(crate) unless_paused: bool,
 }
 
 /// Starts a run, trying again with the same key while the service is away.
@@ -70,6 +72,7 @@ impl Start {
                 .unwrap_or_else(|| hex::encode(rand::random::<[u8; 16]>())),
             fingerprint,
             key_given,
+            unless_paused: self.unless_paused,
         }
     }
 
@@ -133,6 +136,7 @@ mod tests {
             pipeline: pipeline.into(),
             parameters,
             key: None,
+            unless_paused: false,
         }
     }
 

@@ -8,6 +8,7 @@
 pub(crate) mod executors;
 pub(crate) mod explain;
 mod follow;
+pub(crate) mod gates;
 pub(crate) mod logs;
 pub(crate) mod openapi;
 mod pipeline_view;

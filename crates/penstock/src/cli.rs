@@ -18,6 +18,7 @@ and in another terminal:
   penstock logs hello                    read what its latest run said
   penstock stop hello                    let the running step finish, then end
   penstock explain hello                 why it waits, runs or ended
+  penstock approve NAME                  let a run go on that waits for people
 `penstock COMMAND --help` has examples of each.
 
 Exit codes:

@@ -1,6 +1,7 @@
 //! The gRPC services: parse, act, answer.
 
 mod attempts;
+mod gates;
 mod pipelines;
 #[cfg(test)]
 mod tests;

@@ -59,6 +59,29 @@ pub enum Error {
     /// Runs that have not ended keep a pipeline from being deleted or reset.
     #[error("pipeline \"{0}\" has a run that has not ended: stop it first")]
     Unfinished(String),
+    /// A run waits at a gate, and the caller wants no other run queued behind it.
+    #[error("pipeline \"{0}\" waits at a gate: have it approved, rejected, stopped or reset first")]
+    Paused(String),
+    /// Nothing waits for a decision.
+    #[error("{0} does not wait for a decision")]
+    NotOpen(String),
+    /// Several gates are open, and none was named.
+    #[error("several wait for a decision: name one of {}", .0.join(", "))]
+    SeveralOpen(Vec<String>),
+    /// The run's plan has no such step.
+    #[error("run {run_count} has no step \"{step}\"")]
+    NoRunStep {
+        /// Which run.
+        run_count: i64,
+        /// What was asked for.
+        step: String,
+    },
+    /// Who decides has decided otherwise before.
+    #[error("you have {} this already, which stays", if *.0 { "approved" } else { "rejected" })]
+    Decided(bool),
+    /// Who started the run may not approve it.
+    #[error("who started the run may not approve step {0}: someone else has to")]
+    OwnRun(String),
     /// The registry can't be asked for a step's secrets.
     #[error("the secrets of a step can't be read now: {0}")]
     Registry(String),
@@ -82,10 +105,19 @@ pub enum Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoPipeline(_) | Self::NoRun { .. } | Self::NoSuchRun(_) => Kind::NotFound,
-            Self::Denied { .. } | Self::MayNotMake => Kind::Denied,
+            Self::NoPipeline(_)
+            | Self::NoRun { .. }
+            | Self::NoSuchRun(_)
+            | Self::NoRunStep { .. } => Kind::NotFound,
             Self::Faults(_) | Self::Invalid(_) | Self::NoStep(_) => Kind::Invalid,
-            Self::Ambiguous { .. } | Self::KeyReused | Self::Unfinished(_) => Kind::Conflict,
+            Self::Ambiguous { .. }
+            | Self::KeyReused
+            | Self::Unfinished(_)
+            | Self::Paused(_)
+            | Self::NotOpen(_)
+            | Self::SeveralOpen(_)
+            | Self::Decided(_) => Kind::Conflict,
+            Self::Denied { .. } | Self::MayNotMake | Self::OwnRun(_) => Kind::Denied,
             Self::Exists(_) => Kind::Exists,
             Self::Registry(_) => Kind::Unavailable,
             Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
@@ -109,6 +141,12 @@ impl Fault for Error {
             Self::KeyReused => "KEY_REUSED",
             Self::NoStep(_) => "NO_STEP",
             Self::Unfinished(_) => "UNFINISHED",
+            Self::Paused(_) => "PAUSED",
+            Self::NotOpen(_) => "NOT_OPEN",
+            Self::SeveralOpen(_) => "SEVERAL_OPEN",
+            Self::NoRunStep { .. } => "NO_STEP_OF_RUN",
+            Self::Decided(_) => "DECIDED",
+            Self::OwnRun(_) => "OWN_RUN",
             Self::Registry(_) => "REGISTRY_AWAY",
             Self::Row(_) => "ROW",
             Self::Reading(_) => "READING",

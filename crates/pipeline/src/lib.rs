@@ -56,6 +56,8 @@ impl Default for Config {
 const FORGET_PERIOD: Duration = Duration::from_mins(10);
 /// How often runs are looked for that are too old.
 const PRUNE_PERIOD: Duration = Duration::from_hours(1);
+/// How often open steps are looked for whose time is over.
+const OVERDUE_PERIOD: Duration = Duration::from_secs(1);
 /// The largest gRPC message: a definition of 1 MiB with its answer around it.
 const LARGEST_MESSAGE: usize = 8 * 1024 * 1024;
 
@@ -84,11 +86,24 @@ pub fn start(
         },
     );
     prune_runs(config, store.clone(), tasks);
+    end_overdue(store.clone(), tasks);
     let pipelines = PipelinesServer::new(api::Pipelines::new(store.clone()))
         .max_decoding_message_size(LARGEST_MESSAGE);
     let attempts = AttemptsServer::new(api::Attempts::new(store, registry, tasks))
         .max_decoding_message_size(LARGEST_MESSAGE);
     Routes::new(pipelines).add_service(attempts)
+}
+
+/// Fails open steps whose time is over, as long as the process lives.
+fn end_overdue(store: store::Store, tasks: &Tasks) {
+    let bell = Bell::new();
+    tasks.answer("end overdue steps", &bell, OVERDUE_PERIOD, move || {
+        let store = store.clone();
+        async move {
+            let more = store.end_overdue().await?;
+            Ok::<_, Error>(if more { Progress::More } else { Progress::Idle })
+        }
+    });
 }
 
 /// Removes old runs as long as the process lives.

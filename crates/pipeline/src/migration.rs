@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DatabaseBackend;
 
+mod gates;
+
 /// Migrates the pipeline service's database.
 #[derive(Debug)]
 pub struct Migrator;
@@ -10,7 +12,12 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(outbox::Tables), Box::new(Runs), Box::new(Access)]
+        vec![
+            Box::new(outbox::Tables),
+            Box::new(Runs),
+            Box::new(Access),
+            Box::new(gates::Gates),
+        ]
     }
 }
 

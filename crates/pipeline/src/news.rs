@@ -1,7 +1,8 @@
 //! What is announced of a run's news, as messages.
 
 use contracts::message::{
-    self, AttemptBegan, AttemptEnded, RunChanged, RunRequested, StepChanged, StopRequested,
+    self, AttemptBegan, AttemptEnded, GateDecided, RunChanged, RunRequested, StepChanged,
+    StopRequested,
 };
 use outbox::Announcement;
 use steps::flow::StepState;
@@ -9,7 +10,7 @@ use steps::flow::StepState;
 use crate::Error;
 use crate::entity::run;
 use crate::record;
-use crate::run::{Actor, AttemptEnd, EndCause, News, Run, StopMode};
+use crate::run::{Actor, AttemptEnd, Decision, EndCause, Holder, News, Run, StopMode};
 use crate::state::State;
 
 /// The messages that tell of `news`, in its order.
@@ -19,13 +20,30 @@ pub(crate) fn announcements(
     news: &[News],
     now_ms: i64,
 ) -> Result<Vec<Announcement>, Error> {
-    let teller = Teller { row, run, now_ms };
+    let begun = news.iter().find_map(|item| match item {
+        News::Began(_, holder) => Some(holder.executor.as_str()),
+        News::Changed { .. }
+        | News::Requested(_)
+        | News::StopRequested
+        | News::Ended(..)
+        | News::Step(_)
+        | News::Decided(_) => None,
+    });
+    let executor = begun.or(row.executor.as_deref()).unwrap_or_default();
+    let teller = Teller {
+        row,
+        run,
+        executor,
+        now_ms,
+    };
     news.iter().map(|item| teller.tell(item)).collect()
 }
 
 struct Teller<'a> {
     row: &'a run::Model,
     run: &'a Run,
+    /// Who has, or had, the attempt.
+    executor: &'a str,
     now_ms: i64,
 }
 
@@ -35,16 +53,18 @@ impl Teller<'_> {
             News::Changed { from, to } => Announcement::of(&self.changed(*from, *to)?)?,
             News::Requested(attempt) => Announcement::of(&self.requested(*attempt))?,
             News::StopRequested => Announcement::of(&self.stop_requested())?,
-            News::Began(attempt) => Announcement::of(&self.began(*attempt))?,
+            News::Began(attempt, holder) => Announcement::of(&self.began(*attempt, holder))?,
             News::Ended(attempt, how) => Announcement::of(&self.ended(*attempt, *how))?,
             News::Step(position) => Announcement::of(&self.step(*position))?,
+            News::Decided(decision) => Announcement::of(&self.decided(decision))?,
         })
     }
 
     fn changed(&self, from: State, to: State) -> Result<RunChanged, Error> {
-        let actor = match &self.run.stop {
-            Some(stop) => stop.actor.clone(),
-            None => record::from_json(&self.row.started_by)?,
+        let actor = match (&self.run.stop, &self.run.ended_by) {
+            (_, Some(actor)) if self.run.cause == Some(EndCause::Rejected) => actor.clone(),
+            (Some(stop), _) => stop.actor.clone(),
+            (None, _) => record::from_json(&self.row.started_by)?,
         };
         Ok(RunChanged {
             run_id: self.row.id.clone(),
@@ -90,17 +110,12 @@ impl Teller<'_> {
         }
     }
 
-    fn began(&self, attempt: u32) -> AttemptBegan {
+    fn began(&self, attempt: u32, holder: &Holder) -> AttemptBegan {
         AttemptBegan {
             run_id: self.row.id.clone(),
             pipeline_id: self.row.pipeline_id.clone(),
             attempt,
-            executor: self
-                .run
-                .holder
-                .as_ref()
-                .map(|it| it.executor.clone())
-                .unwrap_or_default(),
+            executor: holder.executor.clone(),
             at_ms: self.now_ms,
         }
     }
@@ -115,7 +130,7 @@ impl Teller<'_> {
             run_id: self.row.id.clone(),
             pipeline_id: self.row.pipeline_id.clone(),
             attempt,
-            executor: self.row.executor.clone().unwrap_or_default(),
+            executor: self.executor.to_owned(),
             how: how.into(),
             at_ms: self.now_ms,
             last_seq: self.run.last_seq,
@@ -134,6 +149,20 @@ impl Teller<'_> {
             at_ms: self.now_ms,
             exit_code: step.exit_code,
             message: step.message.clone(),
+        }
+    }
+}
+
+impl Teller<'_> {
+    fn decided(&self, decision: &Decision) -> GateDecided {
+        GateDecided {
+            run_id: self.row.id.clone(),
+            pipeline_id: self.row.pipeline_id.clone(),
+            step_id: self.run.plan.steps[decision.position].id.clone(),
+            approved: decision.approved,
+            actor: Some(actor_message(&decision.actor)),
+            message: decision.message.clone(),
+            at_ms: self.now_ms,
         }
     }
 }
@@ -168,6 +197,7 @@ pub(crate) fn step_state(state: StepState) -> message::StepState {
     match state {
         StepState::Pending => message::StepState::Pending,
         StepState::Running => message::StepState::Running,
+        StepState::Waiting { .. } => message::StepState::Waiting,
         StepState::Retrying { .. } => message::StepState::Retrying,
         StepState::Succeeded => message::StepState::Succeeded,
         StepState::Warned => message::StepState::Warned,

@@ -11,6 +11,7 @@ use steps::flow::{Progress, StepState};
 use crate::Error;
 use crate::entity::{run, run_step};
 use crate::run::{Actor, AttemptEnd, EndCause, Holder, Run, StepRun, Stop, StopMode};
+use crate::state::State;
 
 /// A stop as its row holds it.
 #[derive(Serialize, Deserialize)]
@@ -44,21 +45,39 @@ pub(crate) fn read(
         }),
         _ => None,
     };
-    Ok(Run {
+    let mut run = Run {
         plan,
         state: row.state.parse().map_err(Error::Row)?,
         attempt: row.attempt.cast_unsigned(),
         holder,
         lost_in_a_row: row.lost_in_a_row.cast_unsigned(),
+        parked: false,
         stop: stop_of_row(row)?,
         cause: cause_of_row(row)?,
         reason: row.reason.clone(),
+        ended_by: row.ended_by.as_deref().map(from_json).transpose()?,
         started_at_ms: row.started_at_ms,
         ended_at_ms: row.ended_at_ms,
         last_seq: row.last_seq.cast_unsigned(),
         steps,
         news: Vec::new(),
-    })
+    };
+    run.parked = is_parked(&run);
+    Ok(run)
+}
+
+/// Whether a run as it was read wants no executor.
+fn is_parked(run: &Run) -> bool {
+    match run.state {
+        State::Waiting => true,
+        State::Cancelling | State::Failing => run.holder.is_none() && !run.works(),
+        State::Queued
+        | State::Running
+        | State::Succeeded
+        | State::Warned
+        | State::Failed
+        | State::Cancelled => false,
+    }
 }
 
 /// What of a run's row its rules may change.
@@ -73,6 +92,7 @@ pub(crate) fn changes(row: &run::Model, run: &Run, queued_at_ms: i64) -> run::Ac
         stop: Set(run.stop.as_ref().map(stop_text)),
         cause: Set(run.cause.map(|it| cause_name(it).to_owned())),
         reason: Set(run.reason.clone()),
+        ended_by: Set(run.ended_by.as_ref().map(to_json)),
         last_seq: Set(run.last_seq.cast_signed()),
         queued_at_ms: Set(queued_at_ms),
         started_at_ms: Set(run.started_at_ms),
@@ -109,6 +129,7 @@ pub(crate) fn pending() -> StepRun {
 fn row_of(run_id: &str, position: usize, step: &StepRun) -> run_step::ActiveModel {
     let due_ms = match step.progress.state {
         StepState::Retrying { due_ms } => Some(due_ms),
+        StepState::Waiting { until_ms } => until_ms,
         StepState::Pending
         | StepState::Running
         | StepState::Succeeded
@@ -152,6 +173,7 @@ fn step_state_of(name: &str, due_ms: Option<i64>) -> Result<StepState, Error> {
     Ok(match name {
         "pending" => StepState::Pending,
         "running" => StepState::Running,
+        "waiting" => StepState::Waiting { until_ms: due_ms },
         "retrying" => StepState::Retrying {
             due_ms: due_ms.unwrap_or_default(),
         },
@@ -168,6 +190,7 @@ fn step_state_name(state: StepState) -> &'static str {
     match state {
         StepState::Pending => "pending",
         StepState::Running => "running",
+        StepState::Waiting { .. } => "waiting",
         StepState::Retrying { .. } => "retrying",
         StepState::Succeeded => "succeeded",
         StepState::Warned => "warned",

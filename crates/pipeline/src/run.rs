@@ -16,17 +16,21 @@ use steps::flow::{self, Phase, StepState};
 
 use crate::state::{End, Event, State};
 
+mod gate;
 mod lost;
 mod report;
 mod stop;
 #[cfg(test)]
 mod tests;
 
+pub use gate::{Decision, Refusal};
 pub use report::{Outcome, StepReport};
 pub use stop::{Stop, StopMode};
 
 /// Attempts that may be lost one after the other without a newly finished step between them.
 pub const LOST_IN_A_ROW: u32 = 3;
+/// How often an executor that works beside an open outside step looks whether more is to do.
+const LOOK_MS: i64 = 2000;
 
 /// Who did something, as the caller's service told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -102,12 +106,16 @@ pub struct Run {
     pub holder: Option<Holder>,
     /// Lost attempts since a step was last finished.
     pub lost_in_a_row: u32,
+    /// It wants no executor: what is left to do is done outside of them.
+    pub parked: bool,
     /// The stop that holds, if one was accepted.
     pub stop: Option<Stop>,
     /// Why it ended, or is about to.
     pub cause: Option<EndCause>,
     /// The same in words.
     pub reason: String,
+    /// Who made it end, when someone did without a stop.
+    pub ended_by: Option<Actor>,
     /// When the first attempt began.
     pub started_at_ms: Option<i64>,
     /// When it came into its final state.
@@ -134,12 +142,14 @@ pub enum News {
     Requested(u32),
     /// A stop was accepted or escalated.
     StopRequested,
-    /// The attempt began.
-    Began(u32),
+    /// The attempt began, and who has it.
+    Began(u32, Holder),
     /// The attempt ended.
     Ended(u32, AttemptEnd),
     /// A step started a try, or came into another state; its position in the plan.
     Step(usize),
+    /// Someone decided at a gate.
+    Decided(Decision),
 }
 
 /// How an attempt ended.
@@ -171,6 +181,7 @@ impl Run {
     /// Whether it is queued, for the first time or again, its finalizers included.
     pub fn is_queued(&self) -> bool {
         self.holder.is_none()
+            && !self.parked
             && matches!(
                 self.state,
                 State::Queued | State::Cancelling | State::Failing
@@ -196,10 +207,10 @@ impl Run {
             return Verdict::Over;
         }
         self.attempt = attempt;
-        self.holder = Some(holder);
+        self.holder = Some(holder.clone());
         self.last_seq = 0;
         self.started_at_ms.get_or_insert(now_ms);
-        self.news.push(News::Began(attempt));
+        self.news.push(News::Began(attempt, holder));
         self.happen(Event::Begun);
         self.settle(now_ms);
         if self.is_live(attempt) {
@@ -237,9 +248,14 @@ impl Run {
             .map(|(position, _)| position)
     }
 
-    /// When the earliest retry is due, if one is.
+    /// When the executor is to report again though nothing has ended: the earliest retry is due, or
+    /// an open outside step may have ended and let others start.
     pub fn wake_ms(&self, now_ms: i64) -> Option<i64> {
-        self.next(now_ms).wake_ms
+        let retry = self.next(now_ms).wake_ms;
+        let waits = |it: &StepRun| matches!(it.progress.state, StepState::Waiting { .. });
+        let is_open = self.state == State::Running && self.steps.iter().any(waits);
+        let look = is_open.then_some(now_ms + LOOK_MS);
+        retry.into_iter().chain(look).min()
     }
 
     fn next(&self, now_ms: i64) -> flow::Next {
@@ -265,8 +281,9 @@ impl Run {
         }
     }
 
-    /// Looks at what is: skips what can't start any more, ends what has nothing left, and asks for
-    /// an executor where there is something to do and nobody who does it.
+    /// Looks at what is: skips what can't start any more, opens what is done outside, and ends what
+    /// has nothing left. Where only outside steps are left the attempt ends and the run is parked;
+    /// one that is parked asks for an executor when there is something to do again.
     fn settle(&mut self, now_ms: i64) {
         if self.state.is_final() {
             return;
@@ -275,18 +292,60 @@ impl Run {
         for &position in &next.skip {
             self.end_step(position, StepState::Skipped, now_ms);
         }
+        for &position in &next.abandon {
+            self.abandon(position, now_ms);
+        }
+        for &position in &next.open {
+            self.open(position, now_ms);
+        }
+        if next.done {
+            self.end(now_ms);
+        } else {
+            self.rest(&next);
+        }
+    }
+
+    /// Ends a step that was tried, or a gate that nobody decides on any more.
+    fn abandon(&mut self, position: usize, now_ms: i64) {
         let is_failing = matches!(self.phase(), Phase::Normal | Phase::Failing);
-        let abandoned = if is_failing {
+        let is_gate = self.plan.steps[position].kind.gate().is_some();
+        if is_gate {
+            self.steps[position].message = "the run ended before anybody decided".into();
+        }
+        let state = if is_failing && !is_gate {
             StepState::Failed
         } else {
             StepState::Cancelled
         };
-        for &position in &next.abandon {
-            self.end_step(position, abandoned, now_ms);
+        self.end_step(position, state, now_ms);
+    }
+
+    /// Parks a run that wants no executor, and queues one that wants one again.
+    fn rest(&mut self, next: &flow::Next) {
+        let works =
+            self.running().next().is_some() || !next.start.is_empty() || next.wake_ms.is_some();
+        if works && self.parked {
+            self.parked = false;
+            if self.state == State::Waiting {
+                self.happen(Event::Resumed);
+            }
+            self.news.push(News::Requested(self.attempt + 1));
+        } else if !works && !self.parked {
+            self.parked = true;
+            if self.holder.take().is_some() {
+                self.news
+                    .push(News::Ended(self.attempt, AttemptEnd::Finished));
+            }
+            if self.state == State::Running {
+                self.happen(Event::LeftWaiting);
+            }
         }
-        if next.done {
-            self.end(now_ms);
-        }
+    }
+
+    /// Whether an executor has, or would have, something to do.
+    pub fn works(&self) -> bool {
+        let next = self.next(0);
+        self.running().next().is_some() || !next.start.is_empty() || next.wake_ms.is_some()
     }
 
     fn end_step(&mut self, position: usize, state: StepState, now_ms: i64) {
@@ -312,6 +371,7 @@ impl Run {
             self.news
                 .push(News::Ended(self.attempt, AttemptEnd::Finished));
         }
+        self.parked = false;
         self.ended_at_ms = Some(now_ms);
         self.cause.get_or_insert(EndCause::Completed);
         self.happen(Event::Done(end));

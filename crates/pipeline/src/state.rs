@@ -91,8 +91,8 @@ impl State {
             | (Self::Cancelling, Begun | GivenUp | StepFailed | Stopped) => Ok(Self::Cancelling),
             (Self::Queued | Self::Running | Self::Waiting, StepFailed)
             | (Self::Failing, Begun | GivenUp | StepFailed | Stopped) => Ok(Self::Failing),
-            (Self::Running, Done(End::Succeeded)) => Ok(Self::Succeeded),
-            (Self::Running, Done(End::Warned)) => Ok(Self::Warned),
+            (Self::Running | Self::Waiting, Done(End::Succeeded)) => Ok(Self::Succeeded),
+            (Self::Running | Self::Waiting, Done(End::Warned)) => Ok(Self::Warned),
             (Self::Failing, Done(End::Failed)) => Ok(Self::Failed),
             (Self::Cancelling, Done(End::Cancelled)) => Ok(Self::Cancelled),
             (
@@ -172,7 +172,7 @@ mod tests {
     const TABLE: &str = "
         queued     running    -          -       -      failing    cancelling -         -      -      -
         running    -          queued     waiting -      failing    cancelling succeeded warned -      -
-        waiting    -          -          -       queued failing    cancelling -         -      -      -
+        waiting    -          -          -       queued failing    cancelling succeeded warned -      -
         cancelling cancelling cancelling -       -      cancelling cancelling -         -      -      cancelled
         failing    failing    failing    -       -      failing    failing    -         -      failed -
         succeeded  -          -          -       -      -          -          -         -      -      -

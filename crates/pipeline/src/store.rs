@@ -18,6 +18,7 @@ use crate::record;
 
 mod attempts;
 mod calls;
+mod gates;
 mod locked;
 mod pipelines;
 mod prune;
@@ -27,6 +28,7 @@ mod stops;
 mod untold;
 
 pub(crate) use calls::{Answer, Begun, Calls};
+pub(crate) use gates::{Decide, Decided};
 pub(crate) use pipelines::Define;
 pub(crate) use starts::{Origin, Start};
 pub(crate) use stops::StopAll;

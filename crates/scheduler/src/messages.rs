@@ -39,17 +39,18 @@ pub(crate) struct Ear {
 impl Hear for Ear {
     async fn hear(&self, tx: &DatabaseTransaction, messages: &[Heard]) -> Result<(), Deaf> {
         let (mut queued, mut left, mut freed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut resting = Vec::new();
         for message in messages {
             match message.kind.as_str() {
                 RunRequested::TYPE => queued.push(row(message)?),
                 RunChanged::TYPE => {
                     let changed: RunChanged = message.decode()?;
                     let to = changed.to();
-                    if to.is_final() || to == RunState::Waiting {
-                        left.push(changed.run_id);
-                    }
                     if to.is_final() {
+                        left.push(changed.run_id);
                         freed.push(changed.pipeline_id);
+                    } else if to == RunState::Waiting {
+                        resting.push((changed.run_id, changed.attempt));
                     }
                 }
                 _ => {}
@@ -57,6 +58,7 @@ impl Hear for Ear {
         }
         Store::enqueue(tx, latest(queued)).await?;
         Store::leave_queue(tx, left).await?;
+        Store::rest(tx, &resting).await?;
         Store::places_freed(tx, freed).await?;
         Ok(())
     }

@@ -146,15 +146,14 @@ impl Desk {
                 .iter()
                 .map(|row| (row.run_id.clone(), row.attempt.cast_unsigned()));
             let truths = self.truths(asked).await?;
-            let gone = truths
-                .into_iter()
-                .filter(|it| it.run_ended || it.run_waiting);
-            let gone = gone
-                .filter_map(|it| it.attempt)
-                .map(|it| it.run_id)
-                .collect();
+            let (ended, others): (Vec<_>, Vec<_>) = truths.into_iter().partition(|it| it.run_ended);
+            let ended = ended.into_iter().filter_map(|it| it.attempt);
+            let resting = others.into_iter().filter(|it| it.run_waiting);
+            let resting = resting.filter_map(|it| it.attempt);
+            let resting: Vec<_> = resting.map(|it| (it.run_id, it.attempt)).collect();
             let tx = self.store.database().begin().await?;
-            Store::leave_queue(&tx, gone).await?;
+            Store::leave_queue(&tx, ended.map(|it| it.run_id).collect()).await?;
+            Store::rest(&tx, &resting).await?;
             tx.commit().await?;
         }
         Ok(())

@@ -91,8 +91,8 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Runs that have ended or wait are not in the queue. One that an executor has stays until
-    /// that says it is through, so that its slot is not given away before.
+    /// Runs that have ended are not in the queue. One that an executor has stays until that says it
+    /// is through, so that its slot is not given away before.
     pub(crate) async fn leave_queue(
         tx: &DatabaseTransaction,
         run_ids: Vec<String>,
@@ -105,6 +105,28 @@ impl Store {
             .filter(queue::Column::Executor.is_null())
             .exec(tx)
             .await?;
+        Ok(())
+    }
+
+    /// Runs that wait for what is outside, each since the attempt that is named, are not in the
+    /// queue. One that was asked for again meanwhile is.
+    pub(crate) async fn rest(
+        tx: &DatabaseTransaction,
+        runs: &[(String, u32)],
+    ) -> Result<(), sea_orm::DbErr> {
+        const TOGETHER: usize = 200;
+        for runs in runs.chunks(TOGETHER) {
+            let any = sea_orm::Condition::any();
+            let any = runs.iter().fold(any, |any, (run_id, attempt)| {
+                let this = queue::Column::RunId.eq(run_id);
+                any.add(this.and(queue::Column::Attempt.lte(attempt.cast_signed())))
+            });
+            queue::Entity::delete_many()
+                .filter(any)
+                .filter(queue::Column::Executor.is_null())
+                .exec(tx)
+                .await?;
+        }
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub const MAX_NAME: usize = 1024;
 pub const MAX_ID: usize = 64;
 /// The most runs of a pipeline that a definition can allow at a time; 0 stands for no limit.
 pub const MAX_CONCURRENCY: u32 = 10_000;
-/// How long a step may take unless it says otherwise.
+/// How long a step may take unless it says otherwise. One that is done outside of executors may take for ever.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_hours(24);
 
 pub(crate) const KEYS: [&str; 9] = [
@@ -43,6 +43,8 @@ pub(crate) const KEYS: [&str; 9] = [
 pub(crate) const STEP_KEYS: [&str; 10] = [
     "id", "name", "needs", "env", "secrets", "timeout", "retry", "onLost", "always", "enabled",
 ];
+/// Keys that make no sense on a step that is done outside of executors.
+pub(crate) const INSIDE_KEYS: [&str; 5] = ["env", "secrets", "retry", "onLost", "always"];
 pub(crate) const RETRY_KEYS: [&str; 5] = ["attempts", "delay", "backoff", "jitter", "maxDelay"];
 pub(crate) const ROLE_KEYS: [&str; 4] = ["role", "user", "group", "siteRole"];
 pub(crate) const TAG_KEYS: [&str; 2] = ["type", "value"];
@@ -108,12 +110,13 @@ pub struct Step {
     /// Names of secrets in the registry by the name the step uses.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, String>,
-    /// How long one try may take.
+    /// How long one try may take, where that isn't as usual: [`DEFAULT_TIMEOUT`], or for ever for a step that is done
+    /// outside of executors.
     #[serde(
-        serialize_with = "duration::serialize",
-        skip_serializing_if = "is_default_timeout"
+        serialize_with = "serialize_timeout",
+        skip_serializing_if = "Option::is_none"
     )]
-    pub timeout: Duration,
+    pub timeout: Option<Duration>,
     /// Whether and when it is tried again after a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
@@ -128,9 +131,20 @@ pub struct Step {
     pub enabled: bool,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_default_timeout(timeout: &Duration) -> bool {
-    *timeout == DEFAULT_TIMEOUT
+impl Step {
+    /// How long one try may take; nothing if it may take for ever.
+    pub fn limit(&self) -> Option<Duration> {
+        let usual = (!self.kind.is_outside()).then_some(DEFAULT_TIMEOUT);
+        self.timeout.or(usual)
+    }
+}
+
+#[allow(clippy::ref_option, reason = "serde passes references")]
+fn serialize_timeout<S: serde::Serializer>(
+    timeout: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    duration::serialize(&timeout.unwrap_or(DEFAULT_TIMEOUT), serializer)
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

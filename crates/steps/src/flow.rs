@@ -3,6 +3,7 @@
 //! Pure: the caller supplies the time, holds the run's row, and writes down all of one answer before it asks again.
 //! What this keeps true, whatever is reported in whatever order:
 //! - a step starts only after its needs have ended well, a finalizer only after all other steps have ended;
+//! - a step that is done outside of executors is opened and not started, by the same rules;
 //! - once a step has failed or a stop was accepted, only finalizers start; once a kill was, nothing does;
 //! - asking and answering comes to an end: a run is done exactly when nothing runs, waits or can start.
 
@@ -17,6 +18,11 @@ pub enum StepState {
     Pending,
     /// A try was granted and has not been reported.
     Running,
+    /// It is open: people, or others outside of executors, are awaited.
+    Waiting {
+        /// When that ends as a failure, in milliseconds of the caller's clock.
+        until_ms: Option<i64>,
+    },
     /// A try failed and the next one is due.
     Retrying {
         /// When, in milliseconds of the caller's clock.
@@ -38,7 +44,7 @@ impl StepState {
     /// Whether nothing will become of it any more.
     pub fn is_final(self) -> bool {
         match self {
-            Self::Pending | Self::Running | Self::Retrying { .. } => false,
+            Self::Pending | Self::Running | Self::Waiting { .. } | Self::Retrying { .. } => false,
             Self::Succeeded | Self::Warned | Self::Failed | Self::Cancelled | Self::Skipped => true,
         }
     }
@@ -73,9 +79,11 @@ pub enum Phase {
 pub struct Next {
     /// Steps to start a try of.
     pub start: Vec<usize>,
+    /// Steps to open, which are done outside of executors.
+    pub open: Vec<usize>,
     /// Steps that are [`StepState::Skipped`] now: not enabled, or their turn can't come any more.
     pub skip: Vec<usize>,
-    /// Steps that were tried and will not be tried again. They have [`StepState::Failed`] while the run is in
+    /// Steps that were tried and will not be tried again, and gates that nobody decides on any more. They have [`StepState::Failed`] while the run is in
     /// [`Phase::Normal`] or [`Phase::Failing`], and are [`StepState::Cancelled`] otherwise.
     pub abandon: Vec<usize>,
     /// When the earliest retry is due that was not due yet.
@@ -135,6 +143,7 @@ pub fn outcome(plan: &Plan, steps: &[Progress], phase: Phase) -> Outcome {
             StepState::Warned if outcome == Outcome::Succeeded => outcome = Outcome::Warned,
             StepState::Pending
             | StepState::Running
+            | StepState::Waiting { .. }
             | StepState::Retrying { .. }
             | StepState::Succeeded
             | StepState::Warned
@@ -209,7 +218,11 @@ impl<'a> Flow<'a> {
             match self.states[index] {
                 StepState::Pending => self.give_up(index),
                 StepState::Retrying { .. } => self.abandon(index),
+                StepState::Waiting { .. } if self.plan.steps[index].kind.gate().is_some() => {
+                    self.abandon(index);
+                }
                 StepState::Running
+                | StepState::Waiting { .. }
                 | StepState::Succeeded
                 | StepState::Warned
                 | StepState::Failed
@@ -226,12 +239,8 @@ impl<'a> Flow<'a> {
         for index in self.group(always) {
             match self.states[index] {
                 StepState::Pending if turn.has_come(index) => {
-                    if self.plan.steps[index].enabled {
-                        self.next.start.push(index);
-                        is_at_rest = false;
-                    } else {
-                        self.next.skip.push(index);
-                    }
+                    is_at_rest &= !self.plan.steps[index].enabled;
+                    self.take_turn(index);
                 }
                 StepState::Retrying { due_ms } => {
                     if due_ms <= self.now_ms {
@@ -245,7 +254,7 @@ impl<'a> Flow<'a> {
                     }
                     is_at_rest = false;
                 }
-                StepState::Running => is_at_rest = false,
+                StepState::Running | StepState::Waiting { .. } => is_at_rest = false,
                 StepState::Pending
                 | StepState::Succeeded
                 | StepState::Warned
@@ -257,6 +266,9 @@ impl<'a> Flow<'a> {
         for index in &self.next.start {
             self.states[*index] = StepState::Running;
         }
+        for index in &self.next.open {
+            self.states[*index] = StepState::Waiting { until_ms: None };
+        }
         for index in &self.next.skip {
             self.states[*index] = StepState::Skipped;
         }
@@ -264,6 +276,16 @@ impl<'a> Flow<'a> {
         if is_at_rest {
             self.end(always);
         }
+    }
+
+    fn take_turn(&mut self, index: usize) {
+        let step = &self.plan.steps[index];
+        let turns = match (step.enabled, step.kind.is_outside()) {
+            (false, _) => &mut self.next.skip,
+            (true, false) => &mut self.next.start,
+            (true, true) => &mut self.next.open,
+        };
+        turns.push(index);
     }
 
     fn give_up(&mut self, index: usize) {
@@ -326,7 +348,7 @@ impl<'a> Turn<'a> {
             StepState::Skipped => in_any_way || !step.enabled,
             StepState::Failed | StepState::Cancelled => in_any_way,
             StepState::Pending => !step.enabled && self.has_come(need),
-            StepState::Running | StepState::Retrying { .. } => false,
+            StepState::Running | StepState::Waiting { .. } | StepState::Retrying { .. } => false,
         }
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! A kind is data. It turns into an [`Invocation`] once its expressions have their values; executors carry that out.
 
+pub mod approval;
 pub mod command;
 pub mod http;
 pub mod run;
+pub mod user_action;
 
 use std::collections::BTreeMap;
 
@@ -15,10 +17,12 @@ use crate::cursor::Cursor;
 use crate::expression::{self, Context};
 use crate::reader::Reading;
 
+pub use approval::Approval;
 pub(crate) use command::MAX_ARGUMENT;
 pub use command::{Command, Process};
 pub use http::{Body, Expect, Http, Request, StatusRange};
 pub use run::Run;
+pub use user_action::UserAction;
 
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +34,23 @@ pub enum Kind {
     Command(Command),
     /// An HTTP request.
     Http(Http),
+    /// A gate that people open.
+    Approval(Approval),
+    /// A gate with instructions.
+    UserAction(UserAction),
+}
+
+/// What a step that waits for people asks of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gate<'a> {
+    /// What they are told.
+    pub message: &'a str,
+    /// Whom to ask; may be empty.
+    pub contact: &'a str,
+    /// How many different people must approve, 1 at least. One who rejects is enough.
+    pub approvers: u32,
+    /// Whether who started the run may be one of them.
+    pub self_approval: bool,
 }
 
 /// What an executor is to do for one try of a step.
@@ -61,6 +82,9 @@ pub enum Error {
     /// Not an address of a web server.
     #[error("url: {0}")]
     Url(String),
+    /// No executor carries it out.
+    #[error("{0} steps are not carried out by an executor")]
+    Outside(&'static str),
     /// A value that would end the header.
     #[error("headers.{0}: a header can't hold line breaks or other control characters")]
     Header(String),
@@ -80,6 +104,8 @@ impl Kind {
             Self::Run(_) => run::KEY,
             Self::Command(_) => command::KEY,
             Self::Http(_) => http::KEY,
+            Self::Approval(_) => approval::KEY,
+            Self::UserAction(_) => user_action::KEY,
         }
     }
 
@@ -87,7 +113,24 @@ impl Kind {
     pub fn is_process(&self) -> bool {
         match self {
             Self::Run(_) | Self::Command(_) => true,
-            Self::Http(_) => false,
+            Self::Http(_) | Self::Approval(_) | Self::UserAction(_) => false,
+        }
+    }
+
+    /// Whether it is done outside of executors: the run waits for it and needs none meanwhile.
+    pub fn is_outside(&self) -> bool {
+        match self {
+            Self::Run(_) | Self::Command(_) | Self::Http(_) => false,
+            Self::Approval(_) | Self::UserAction(_) => true,
+        }
+    }
+
+    /// What it asks of people, if it waits for them.
+    pub fn gate(&self) -> Option<Gate<'_>> {
+        match self {
+            Self::Run(_) | Self::Command(_) | Self::Http(_) => None,
+            Self::Approval(approval) => Some(approval.gate()),
+            Self::UserAction(action) => Some(action.gate()),
         }
     }
 
@@ -103,6 +146,7 @@ impl Kind {
                 Process::new(command.argv(context)?, env, context).map(Invocation::Process)
             }
             Self::Http(http) => http.request(context).map(Invocation::Http),
+            Self::Approval(_) | Self::UserAction(_) => Err(Error::Outside(self.name())),
         }
     }
 }
@@ -115,7 +159,7 @@ pub(crate) struct Entry {
 }
 
 /// Every kind that can be used.
-pub(crate) const CATALOG: [Entry; 3] = [
+pub(crate) const CATALOG: [Entry; 5] = [
     Entry {
         key: run::KEY,
         read: run::read,
@@ -131,7 +175,17 @@ pub(crate) const CATALOG: [Entry; 3] = [
         read: http::read,
         schema: http::schema,
     },
+    Entry {
+        key: approval::KEY,
+        read: approval::read,
+        schema: approval::schema,
+    },
+    Entry {
+        key: user_action::KEY,
+        read: user_action::read,
+        schema: user_action::schema,
+    },
 ];
 
 /// Kinds that have their names already and can't be used yet.
-pub(crate) const LATER: [&str; 4] = ["approval", "pipeline", "tool", "plugin"];
+pub(crate) const LATER: [&str; 3] = ["pipeline", "tool", "plugin"];

@@ -45,7 +45,7 @@ pub struct Step {
     /// Names of secrets in the registry by the name the step uses.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, String>,
-    /// How long one try may take, in milliseconds.
+    /// How long one try may take, in milliseconds; 0 if it may take for ever.
     pub timeout_ms: u64,
     /// Whether and when it is tried again after a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,7 +84,7 @@ impl Plan {
                 needs,
                 env: step.env.clone(),
                 secrets: step.secrets.clone(),
-                timeout_ms: duration::millis(step.timeout),
+                timeout_ms: step.limit().map_or(0, duration::millis),
                 retry: step.retry.clone(),
                 on_lost: step.on_lost,
                 always: step.always,

@@ -73,7 +73,7 @@ fn step() -> Value {
             "Variables of the process; expressions may stand in the values."),
         "secrets": variables(&title("The secret's name in the registry."),
             "Secrets by the name of the variable that holds them."),
-        "timeout": duration("How long one try may take.", "24h"),
+        "timeout": duration("How long one try may take; without limit for steps that wait for people.", "24h"),
         "retry": retry(),
         "onLost": {
             "description": "Whether a step whose executor was lost runs again or has failed.",
@@ -212,6 +212,11 @@ mod tests {
             ("/$defs/step", &step),
             ("/$defs/step/properties/retry", &definition::RETRY_KEYS),
             ("/$defs/step/properties/http", &kinds::http::KEYS),
+            ("/$defs/step/properties/approval", &kinds::approval::KEYS),
+            (
+                "/$defs/step/properties/userAction",
+                &kinds::user_action::KEYS,
+            ),
             ("/properties/roles/items", &definition::ROLE_KEYS),
             ("/properties/tags/items", &definition::TAG_KEYS),
             (

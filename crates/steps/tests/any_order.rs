@@ -4,10 +4,14 @@ use proptest::prelude::*;
 use steps::Kind;
 use steps::definition::OnLost;
 use steps::flow::{Phase, Progress, StepState, next};
-use steps::kinds::Run;
+use steps::kinds::{Run, UserAction};
 use steps::plan::{Plan, Step};
 
-use StepState::{Cancelled, Failed, Pending, Retrying, Running, Skipped, Succeeded, Warned};
+use StepState::{
+    Cancelled, Failed, Pending, Retrying, Running, Skipped, Succeeded, Waiting, Warned,
+};
+
+const OPEN: StepState = Waiting { until_ms: None };
 
 const NOW_MS: i64 = 1_000_000;
 
@@ -85,7 +89,13 @@ fn drawn_step(
     Step {
         id: format!("s{index}"),
         name: String::new(),
-        kind: Kind::Run(Run("x".to_owned())),
+        kind: if index % 3 == 2 && !always {
+            Kind::UserAction(UserAction {
+                instructions: "x".to_owned(),
+            })
+        } else {
+            Kind::Run(Run("x".to_owned()))
+        },
         needs: needs.map(place).collect(),
         env: [].into(),
         secrets: [].into(),
@@ -110,8 +120,10 @@ impl World {
     /// Asks, checks the answer and writes it down. Answers whether the run is done.
     fn ask(&mut self) -> bool {
         let answer = next(&self.plan, &self.steps, self.phase, self.now_ms);
-        for index in &answer.start {
+        for index in answer.start.iter().chain(&answer.open) {
             self.check_start(*index);
+            let is_outside = self.plan.steps[*index].kind.is_outside();
+            assert_eq!(answer.open.contains(index), is_outside);
         }
         let cause = if matches!(self.phase, Phase::Normal | Phase::Failing) {
             Failed
@@ -120,19 +132,22 @@ impl World {
         };
         for (indexes, state) in [
             (&answer.start, Running),
+            (&answer.open, OPEN),
             (&answer.skip, Skipped),
             (&answer.abandon, cause),
         ] {
             for index in indexes {
                 let step = &mut self.steps[*index];
                 assert!(!step.state.is_final() && step.state != Running);
-                assert_eq!(state == Skipped, step.tries == 0 && state != Running);
-                step.tries += u32::from(state == Running);
+                let starts = matches!(state, Running | Waiting { .. });
+                assert_eq!(state == Skipped, step.tries == 0 && !starts);
+                step.tries += u32::from(starts);
                 step.state = state;
             }
         }
         let is_open = self.steps.iter().any(|step| !step.state.is_final());
-        let moves = self.steps.iter().any(|step| step.state == Running) || answer.wake_ms.is_some();
+        let moves =
+            self.steps.iter().any(|step| is_under_way(step.state)) || answer.wake_ms.is_some();
         assert_eq!(
             answer.done, !is_open,
             "done is reached exactly when nothing is open"
@@ -140,7 +155,10 @@ impl World {
         assert!(!is_open || moves, "what is open can go on");
         let again = next(&self.plan, &self.steps, self.phase, self.now_ms);
         assert!(
-            again.start.is_empty() && again.skip.is_empty() && again.abandon.is_empty(),
+            again.start.is_empty()
+                && again.open.is_empty()
+                && again.skip.is_empty()
+                && again.abandon.is_empty(),
             "asking twice is harmless"
         );
         answer.done
@@ -180,13 +198,14 @@ impl World {
     /// One thing happens: a report, a stop, a lost executor, or time passes.
     fn happen(&mut self, event: u8, choice: u8) {
         let running: Vec<_> = (0..self.steps.len())
-            .filter(|index| self.steps[*index].state == Running)
+            .filter(|index| is_under_way(self.steps[*index].state))
             .collect();
         match event {
             0 => self.phase = escalated(self.phase, Phase::Stopping),
             1 if choice.is_multiple_of(4) => self.phase = escalated(self.phase, Phase::Killing),
             2 => running
                 .iter()
+                .filter(|index| !self.plan.steps[**index].kind.is_outside())
                 .for_each(|index| self.steps[*index].state = Pending),
             _ if running.is_empty() => self.now_ms += 10,
             _ => {
@@ -198,11 +217,12 @@ impl World {
 
     fn report(&mut self, index: usize, event: u8, choice: u8) {
         let is_stopping = matches!(self.phase, Phase::Stopping | Phase::Killing);
+        let is_outside = self.plan.steps[index].kind.is_outside();
         let step = &mut self.steps[index];
         step.state = match event % 5 {
             0 if is_stopping => Cancelled,
             0 | 1 => Failed,
-            2 if step.failures < 3 => {
+            2 if step.failures < 3 && !is_outside => {
                 step.failures += 1;
                 Retrying {
                     due_ms: self.now_ms + i64::from(choice % 30),
@@ -216,6 +236,10 @@ impl World {
             self.phase = escalated(self.phase, Phase::Failing);
         }
     }
+}
+
+fn is_under_way(state: StepState) -> bool {
+    matches!(state, Running | Waiting { .. })
 }
 
 fn escalated(now: Phase, wish: Phase) -> Phase {

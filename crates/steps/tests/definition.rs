@@ -60,14 +60,14 @@ fn a_definition_says_all_that_can_be_said() {
     let [fetch, report, publish, off, clean_up] = definition.steps.as_slice() else {
         panic!("five steps")
     };
-    assert_eq!(fetch.timeout, Duration::from_mins(5));
+    assert_eq!(fetch.limit(), Some(Duration::from_mins(5)));
     assert_eq!(fetch.env["PORT"], "8080");
     assert_eq!(fetch.env["EMPTY"], "");
     assert_eq!(
         (fetch.on_lost, report.on_lost),
         (OnLost::Fail, OnLost::Rerun)
     );
-    assert_eq!(report.timeout, Duration::from_hours(24));
+    assert_eq!(report.limit(), Some(Duration::from_hours(24)));
     let Kind::Command(command) = &report.kind else {
         panic!("a command")
     };
@@ -84,6 +84,36 @@ fn a_definition_says_all_that_can_be_said() {
     );
     assert!(!off.enabled && off.needs.as_deref() == Some(&[]));
     assert!(clean_up.always && clean_up.needs.is_none());
+}
+
+#[test]
+fn a_gate_waits_for_ever_unless_it_says_otherwise() {
+    let source = "{name: x, steps: [{id: a, approval: {}}, {id: b, timeout: 24h, approval: {message: Publish?, \
+                  contact: ops, approvers: 2, selfApproval: false}}, {id: c, userAction: {instructions: Plug it in}}]}";
+    let definition = Definition::from_source(source).unwrap();
+    let limits = definition.steps.iter().map(steps::definition::Step::limit);
+    assert_eq!(
+        limits.collect::<Vec<_>>(),
+        [None, Some(Duration::from_hours(24)), None]
+    );
+    let gates: Vec<_> = definition
+        .steps
+        .iter()
+        .map(|step| step.kind.gate().unwrap())
+        .collect();
+    assert_eq!((gates[0].approvers, gates[0].self_approval), (1, true));
+    assert_eq!((gates[1].approvers, gates[1].self_approval), (2, false));
+    assert_eq!((gates[1].message, gates[1].contact), ("Publish?", "ops"));
+    assert_eq!(gates[2].message, "Plug it in");
+    let json = serde_json::to_string(&definition).unwrap();
+    assert_eq!(Definition::from_source(&json).unwrap(), definition);
+    let plan = steps::Plan::of(&definition);
+    let stored = serde_json::to_string(&plan).unwrap();
+    assert!(
+        stored.contains(r#""kind":{"approval":{}},"timeoutMs":0"#),
+        "{stored}"
+    );
+    assert_eq!(serde_json::from_str::<steps::Plan>(&stored).unwrap(), plan);
 }
 
 #[test]

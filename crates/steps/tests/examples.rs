@@ -20,6 +20,12 @@ fn every_example_is_valid() {
     names.sort();
     assert_eq!(
         names,
-        ["hello", "parallel", "parameters", "retry-and-finalizer"]
+        [
+            "approval",
+            "hello",
+            "parallel",
+            "parameters",
+            "retry-and-finalizer"
+        ]
     );
 }

@@ -19,7 +19,7 @@ steps:
   - id: Third
     env: {PENSTOCK_RUN: x, DAY: \"${{ parameters.day }}\"}
     retry: {delay: soon}
-  - approval: {message: ok}
+  - tool: {message: ok}
     id: gate
 concurrency: many
 ";
@@ -35,13 +35,13 @@ concurrency: many
         "line 8, column 9: steps[1].id: the id \"fetch\" is taken by steps[0]; ids are unique",
         "line 10, column 14: steps[1].command: a step does one thing and has `run` already; make two steps of it",
         "line 11, column 13: steps[1].needs[0]: there is no step \"fetsh\"; did you mean `fetch`?",
-        "line 12, column 5: steps[2]: says nothing to do; give it one of run, command, http",
+        "line 12, column 5: steps[2]: says nothing to do; give it one of run, command, http, approval, userAction",
         "line 12, column 9: steps[2].id: must be lowercase letters, digits and `-`, such as fetch-orders",
         "line 13, column 25: steps[2].env.PENSTOCK_RUN: the name is reserved: Penstock sets",
         "line 13, column 33: steps[2].env.DAY: there is no parameter `day`",
         "line 14, column 12: steps[2].retry.attempts: is missing",
         "line 14, column 20: steps[2].retry.delay: must be a duration such as",
-        "line 15, column 15: steps[3].approval: approval steps are not available in this version",
+        "line 15, column 11: steps[3].tool: tool steps are not available in this version",
         "line 17, column 14: concurrency: must be a number from 0 to 10000",
     ];
     let lines: Vec<_> = text.lines().collect();
@@ -419,6 +419,51 @@ fn the_head_of_a_definition_is_checked_too() {
         assert!(
             faults.len() == 1 && text.contains(expected),
             "{source}: {text}"
+        );
+    }
+}
+
+#[test]
+fn a_gate_takes_what_people_can_do_with_it() {
+    for (step, fault) in [
+        (
+            "{id: a, approval: {approvers: 0}}",
+            "steps[0].approval.approvers: must be a number from 1 to 20",
+        ),
+        (
+            "{id: a, approval: {approver: 2}}",
+            "steps[0].approval.approver: unknown key; did you mean `approvers`?",
+        ),
+        (
+            "{id: a, approval: {message: '${{ parameters.day }}'}}",
+            "steps[0].approval.message: expressions are not",
+        ),
+        ("{id: a, approval: yes}", "steps[0].approval: must be a map"),
+        (
+            "{id: a, approval: {}, always: true}",
+            "steps[0].always: approval steps have no `always`; remove it",
+        ),
+        (
+            "{id: a, approval: {}, env: {A: b}}",
+            "steps[0].env: approval steps have no `env`; remove it",
+        ),
+        (
+            "{id: a, approval: {}, retry: {attempts: 2}}",
+            "steps[0].retry: approval steps have no `retry`",
+        ),
+        (
+            "{id: a, userAction: {}}",
+            "steps[0].userAction.instructions: is missing",
+        ),
+        (
+            "{id: a, userAction: {instructions: ' '}}",
+            "steps[0].userAction.instructions: must not be empty",
+        ),
+    ] {
+        let found = faults(&format!("  - {step}\n"));
+        assert!(
+            found.len() == 1 && found[0].starts_with(fault),
+            "{step}: {found:?}"
         );
     }
 }

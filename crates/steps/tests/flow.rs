@@ -4,7 +4,9 @@ use steps::Definition;
 use steps::flow::{Next, Outcome, Phase, Progress, StepState, next, outcome};
 use steps::plan::Plan;
 
-use StepState::{Cancelled, Failed, Pending, Retrying, Running, Skipped, Succeeded, Warned};
+use StepState::{
+    Cancelled, Failed, Pending, Retrying, Running, Skipped, Succeeded, Waiting, Warned,
+};
 
 const NOW_MS: i64 = 1_000_000;
 const LATER: StepState = Retrying { due_ms: NOW_MS + 1 };
@@ -375,4 +377,58 @@ fn a_large_plan_is_read_and_asked_in_time() {
         println!("{count} steps, {} bytes: {each:?}", stored.len());
         assert!(each.as_millis() < 500);
     }
+}
+
+/// a and the gate g at the same time, then b after both; z cleans up.
+fn gated() -> Plan {
+    plan(
+        "{id: a, run: x, needs: []}, {id: g, approval: {}, needs: []}, {id: b, run: x, needs: [a, g]}, \
+         {id: z, run: x, always: true}",
+    )
+}
+
+const OPEN: StepState = Waiting { until_ms: None };
+
+#[test]
+fn a_gate_is_opened_and_not_started_and_what_needs_it_waits() {
+    let plan = gated();
+    let first = Next {
+        start: vec![0],
+        open: vec![1],
+        ..Next::default()
+    };
+    assert_eq!(answer(&plan, &[Pending; 4], Phase::Normal), first);
+    for (states, expected) in [
+        ([Running, OPEN, Pending, Pending], starts(&[])),
+        ([Succeeded, OPEN, Pending, Pending], starts(&[])),
+        ([Running, Succeeded, Pending, Pending], starts(&[])),
+        ([Succeeded, Succeeded, Pending, Pending], starts(&[2])),
+    ] {
+        assert_eq!(
+            answer(&plan, &states, Phase::Normal),
+            expected,
+            "{states:?}"
+        );
+    }
+}
+
+#[test]
+fn an_open_gate_is_closed_when_the_run_ends() {
+    let plan = gated();
+    for (states, phase) in [
+        ([Failed, OPEN, Pending, Pending], Phase::Normal),
+        ([Succeeded, OPEN, Pending, Pending], Phase::Failing),
+        ([Succeeded, OPEN, Pending, Pending], Phase::Stopping),
+    ] {
+        let closed = Next {
+            start: vec![3],
+            skip: vec![2],
+            abandon: vec![1],
+            ..Next::default()
+        };
+        assert_eq!(answer(&plan, &states, phase), closed, "{states:?}");
+    }
+    let killed = answer(&plan, &[Succeeded, OPEN, Pending, Pending], Phase::Killing);
+    assert!(killed.done && killed.start.is_empty());
+    assert_eq!((killed.skip, killed.abandon), (vec![2, 3], vec![1]));
 }

@@ -62,7 +62,8 @@ fn is_legal(from: RunState, to: RunState) -> bool {
         (from, to),
         (Unspecified | Running | Waiting, Queued)
             | (Queued, Running)
-            | (Running, Waiting | Succeeded | Warned)
+            | (Running, Waiting)
+            | (Running | Waiting, Succeeded | Warned)
             | (Queued | Running | Waiting, Cancelling | Failing)
             | (Failing, Failed)
             | (Cancelling, Cancelled)

@@ -213,3 +213,31 @@ fn a_long_reason_is_cut() {
     );
     assert!(text.chars().count() < LONGEST + 100 && text.ends_with('…'));
 }
+
+#[test]
+fn a_decision_says_who_made_it_and_why() {
+    let decided = GateDecided {
+        step_id: "go".into(),
+        approved: true,
+        actor: Some(Actor {
+            name: "Ada".into(),
+            ..Actor::default()
+        }),
+        message: "looks good".into(),
+        at_ms: 7,
+        ..GateDecided::default()
+    };
+    let line = of_decision(&decided);
+    assert_eq!((line.kind, line.time_ms), ("gate.approved", 7));
+    assert_eq!(line.text, "step go was approved by Ada: looks good");
+    let rejected = GateDecided {
+        approved: false,
+        message: String::new(),
+        ..decided
+    };
+    let line = of_decision(&rejected);
+    assert_eq!(
+        (line.kind, line.text.as_str()),
+        ("gate.rejected", "step go was rejected by Ada")
+    );
+}

@@ -53,11 +53,11 @@ pub(super) async fn run(
     Err(Problem::new(Kind::NotFound, envelope::UNKNOWN_RUN, message))
 }
 
-/// Where a run is. `at_gate` says whether an open step waits for a person.
-pub(super) fn status(run: &Run, at_gate: bool) -> Status {
+/// Where a run is.
+pub(super) fn status(run: &Run) -> Status {
     match run.state() {
         RunState::Queued if run.started_at_ms == 0 => Status::Queued,
-        RunState::Waiting if at_gate => Status::Paused,
+        RunState::Waiting if open_gate(run).is_some() => Status::Paused,
         RunState::Unspecified
         | RunState::Queued
         | RunState::Running
@@ -70,31 +70,16 @@ pub(super) fn status(run: &Run, at_gate: bool) -> Status {
     }
 }
 
-/// Whether a waiting run waits for a person. Only the definition knows which steps are gates.
-pub(super) async fn is_at_gate(gateway: &Gateway, who: &Who, run: &Run) -> Result<bool, Problem> {
-    if run.state() != RunState::Waiting {
-        return Ok(false);
-    }
-    let pipeline = pipeline(gateway, who, &run.pipeline_id).await?;
-    let definition = super::document::definition(&pipeline);
-    Ok(open_gate(run, &definition).is_some())
-}
-
-/// The open step of a waiting run that waits for a person.
-pub(super) fn open_gate<'a>(run: &'a Run, definition: &serde_json::Value) -> Option<&'a RunStep> {
-    let steps = definition["steps"].as_array()?;
-    run.steps
-        .iter()
-        .filter(|step| step.state() == StepState::Running)
-        .find(|open| {
-            steps
-                .iter()
-                .any(|step| step["id"] == open.slug.as_str() && !step["approval"].is_null())
-        })
+/// The open step of a run that waits for a person.
+pub(super) fn open_gate(run: &Run) -> Option<&RunStep> {
+    let is_open = |step: &&RunStep| step.state() == StepState::Waiting && step.gate.is_some();
+    run.steps.iter().find(is_open)
 }
 
 #[cfg(test)]
 mod tests {
+    use contracts::pipeline::Gate;
+
     use super::*;
 
     #[test]
@@ -115,18 +100,23 @@ mod tests {
                 state: state.into(),
                 ..Default::default()
             };
-            assert_eq!(status(&run, false).word(), word);
+            assert_eq!(status(&run).word(), word);
         }
         let waiting = Run {
             state: RunState::Waiting.into(),
+            steps: vec![RunStep {
+                state: StepState::Waiting.into(),
+                gate: Some(Gate::default()),
+                ..Default::default()
+            }],
             ..Default::default()
         };
-        assert_eq!(status(&waiting, true).word(), "paused");
+        assert_eq!(status(&waiting).word(), "paused");
         let again = Run {
             state: RunState::Queued.into(),
             started_at_ms: 1,
             ..Default::default()
         };
-        assert_eq!(status(&again, false).word(), "running");
+        assert_eq!(status(&again).word(), "running");
     }
 }

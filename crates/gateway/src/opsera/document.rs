@@ -54,7 +54,7 @@ struct Workflow {
 }
 
 /// The definition of a pipeline, or null if it can't be read.
-pub(super) fn definition(pipeline: &Pipeline) -> Value {
+fn definition(pipeline: &Pipeline) -> Value {
     serde_json::from_str(&pipeline.definition_json).unwrap_or_else(|error| {
         tracing::error!(
             pipeline.id = pipeline.id,
@@ -67,13 +67,11 @@ pub(super) fn definition(pipeline: &Pipeline) -> Value {
 impl Document {
     pub(super) fn of(pipeline: Pipeline) -> Self {
         let mut definition = definition(&pipeline);
-        let position = position(&pipeline, &definition);
+        let position = position(&pipeline);
         let last = pipeline.latest_ended_run.as_ref();
         Self {
             state: position.state(),
-            status: position
-                .live
-                .or_else(|| last.map(|run| status(run, false).word())),
+            status: position.live.or_else(|| last.map(|run| status(run).word())),
             workflow: Workflow {
                 source: json!({}),
                 plan: plan::of(&definition, &pipeline.steps),
@@ -113,15 +111,14 @@ impl Position {
     }
 }
 
-fn position(pipeline: &Pipeline, definition: &Value) -> Position {
+fn position(pipeline: &Pipeline) -> Position {
     let Some(run) = &pipeline.current_run else {
         return Position {
             live: None,
             last_step: json!({}),
         };
     };
-    let gate = open_gate(run, definition).filter(|_| run.state() == RunState::Waiting);
-    match status(run, gate.is_some()) {
+    match status(run) {
         Status::Queued if run.queue_position == 0 => Position {
             live: None,
             last_step: pipeline
@@ -140,7 +137,7 @@ fn position(pipeline: &Pipeline, definition: &Value) -> Position {
         },
         Status::Paused => Position {
             live: Some("paused"),
-            last_step: paused(run, gate),
+            last_step: paused(run, open_gate(run)),
         },
         Status::Stopped | Status::Failed | Status::Success => Position {
             live: None,
@@ -224,7 +221,7 @@ fn last_run(run: &Run) -> Value {
         .map(|(end, start)| end.ms() - start.ms());
     json!({
         "run_count": run.run_count,
-        "status": status(run, false).word(),
+        "status": status(run).word(),
         "completed": completed,
         "started": started,
         "triggeredBy": run.started_by.as_ref().map(|actor| &actor.user_id),

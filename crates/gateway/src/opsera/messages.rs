@@ -9,6 +9,8 @@ pub(super) const DEMO: &str = "The token is good. Nothing was triggered.";
 pub(super) fn created(pipeline: &str) -> String {
     format!("Pipeline {pipeline} has been created.")
 }
+pub(super) const APPROVED: &str = "The pending step has been approved.";
+pub(super) const DENIED: &str = "The pending step has been denied.";
 
 pub(super) fn submitted(pipeline_id: &str) -> String {
     format!("Run pipeline request submitted successfully for ({pipeline_id})")
@@ -28,6 +30,11 @@ pub(super) fn nothing_to_run(pipeline_id: &str) -> String {
 
 pub(super) fn refused(pipeline_id: &str, why: &str) -> String {
     format!("Pipeline {pipeline_id} can not be run: {why}.")
+}
+
+pub(super) fn undecided(pipeline_id: &str, approve: bool, why: &str) -> String {
+    let deed = if approve { "approved" } else { "denied" };
+    format!("Pipeline {pipeline_id} can not be {deed}: {why}.")
 }
 
 pub(super) fn running(pipeline_id: &str) -> String {

@@ -54,6 +54,16 @@ pub(crate) struct RunStatus {
     current_step: Option<StepPlace>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed_step: Option<StepPlace>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_approval: Option<PendingApproval>,
+}
+
+/// What a paused run waits for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PendingApproval {
+    step_id: String,
+    message: String,
 }
 
 /// A step and where it stands in the plan, from 0.
@@ -75,6 +85,7 @@ pub(crate) async fn run(
         pipeline: input.pipeline_id.clone(),
         parameters: start::parameters(input.take_object("parameters"))?,
         key: start::key(&headers)?,
+        unless_paused: true,
     };
     let answer = match start::run(&gateway, &who, start).await {
         Ok(answer) => answer,
@@ -97,8 +108,7 @@ pub(crate) async fn status(
     input: Input,
 ) -> Result<Json<RunStatus>, Problem> {
     let run = asking::run(&gateway, &who, &input.pipeline_id, input.run_count()?).await?;
-    let at_gate = asking::is_at_gate(&gateway, &who, &run).await?;
-    Ok(Json(RunStatus::of(run, at_gate)))
+    Ok(Json(RunStatus::of(run)))
 }
 
 pub(crate) async fn reset(
@@ -181,7 +191,7 @@ fn mode(said: &str) -> Result<StopMode, Problem> {
 }
 
 impl Outcome {
-    fn success(message: &str) -> Self {
+    pub(super) fn success(message: &str) -> Self {
         Self {
             status: "success",
             message: message.to_owned(),
@@ -189,7 +199,12 @@ impl Outcome {
         }
     }
 
-    fn failed(message: String) -> Self {
+    /// The same about a run.
+    pub(super) fn of_run(self, run_count: Option<i64>) -> Self {
+        Self { run_count, ..self }
+    }
+
+    pub(super) fn failed(message: String) -> Self {
         Self {
             status: "failed",
             message,
@@ -199,15 +214,20 @@ impl Outcome {
 }
 
 impl RunStatus {
-    fn of(run: Run, at_gate: bool) -> Self {
-        let status = asking::status(&run, at_gate);
+    fn of(run: Run) -> Self {
+        let status = asking::status(&run);
         let started_at = Time::of(run.started_at_ms);
         let completed_at = Time::of(run.ended_at_ms);
         let duration = completed_at
             .zip(started_at)
             .map(|(end, start)| end.ms() - start.ms());
         let in_state = |state| StepPlace::first(&run.steps, state);
-        let is_open = matches!(status, Status::Running | Status::Paused);
+        let current = match status {
+            Status::Running => in_state(StepState::Running),
+            Status::Paused => in_state(StepState::Waiting),
+            Status::Queued | Status::Stopped | Status::Failed | Status::Success => None,
+        };
+        let gate = asking::open_gate(&run).filter(|_| status == Status::Paused);
         Self {
             status: status.word(),
             message: status.message(&run.pipeline_name, run.run_count),
@@ -215,9 +235,20 @@ impl RunStatus {
             started_at,
             completed_at,
             duration_ms: duration,
-            current_step: is_open.then(|| in_state(StepState::Running)).flatten(),
+            current_step: current,
             failed_step: in_state(StepState::Failed),
+            pending_approval: gate.map(PendingApproval::of),
             pipeline_id: run.pipeline_id,
+        }
+    }
+}
+
+impl PendingApproval {
+    fn of(step: &RunStep) -> Self {
+        let gate = step.gate.as_ref();
+        Self {
+            step_id: step.id.clone(),
+            message: gate.map(|gate| gate.message.clone()).unwrap_or_default(),
         }
     }
 }

@@ -195,7 +195,7 @@ fn status(kind: &str) -> &'static str {
     match kind.rsplit('.').next().unwrap_or_default() {
         "queued" => "queued",
         "waiting" => "pending",
-        "succeeded" | "warned" | "finished" => "success",
+        "succeeded" | "warned" | "finished" | "approved" => "success",
         "failed" => "failed",
         "rejected" => "rejected",
         "cancelled" | "skipped" => "stopped",

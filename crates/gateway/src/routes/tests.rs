@@ -73,6 +73,7 @@ async fn status(row: &Row, token: Option<&str>) -> StatusCode {
         .path
         .replace("{p}", "x")
         .replace("{runCount}", "1")
+        .replace("{step}", "x")
         .replace("{name}", "x");
     let mut request = Request::builder()
         .method(row.method.to_uppercase().as_str())

@@ -10,7 +10,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{executors, explain, logs, pipelines, runs, secrets};
+use super::{executors, explain, gates, logs, pipelines, runs, secrets};
 use crate::problem;
 
 /// The name of the response that all failures share.
@@ -27,6 +27,7 @@ const PROBLEM: &str = "Problem";
         pipelines::list, pipelines::create, pipelines::read, pipelines::replace, pipelines::delete,
         pipelines::stop, pipelines::reset,
         runs::list, runs::start, runs::read, runs::stop, logs::read, explain::read,
+        gates::approve, gates::reject,
         secrets::list, secrets::set, secrets::delete,
         executors::list, executors::drain,
         document, pipeline_schema
@@ -115,6 +116,7 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 fn parameter(name: &str) -> Parameter {
     let description = match name {
         "p" => "24-hex id, number or name of the pipeline",
+        "step" => "Id of the step in the definition, or its 24-hex id",
         "runCount" => "Number of the run in its pipeline, or `latest`",
         _ => "Its name",
     };

@@ -6,6 +6,7 @@ use contracts::pipeline::{Run, RunStep};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::gates::GateView;
 use super::words::{EndCause, RunState, StepState, StopMode};
 use super::{Person, some};
 use crate::time::Time;
@@ -81,6 +82,9 @@ struct StepView {
     /// What went wrong or was warned of.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// Of a step that people decide on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate: Option<GateView>,
 }
 
 impl RunView {
@@ -124,6 +128,7 @@ impl StepView {
             started_at: Time::of(step.started_at_ms),
             ended_at: Time::of(step.ended_at_ms),
             message: some(step.message),
+            gate: step.gate.map(GateView::of),
         }
     }
 }

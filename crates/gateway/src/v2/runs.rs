@@ -87,6 +87,7 @@ pub(crate) async fn start(
         pipeline: p,
         parameters: start::parameters(body.parameters)?,
         key: start::key(&headers)?,
+        unless_paused: false,
     };
     let answer = start::run(&gateway, &who, start).await?;
     let run = answer.run.ok_or_else(Problem::internal)?;
@@ -206,7 +207,7 @@ async fn asked(gateway: &Gateway, who: &Who, p: String, run_count: i64) -> Resul
 }
 
 /// A run count as a path says it; 0 is the latest.
-fn number(text: &str) -> Result<i64, Problem> {
+pub(super) fn number(text: &str) -> Result<i64, Problem> {
     if text == "latest" {
         return Ok(0);
     }

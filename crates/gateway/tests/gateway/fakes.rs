@@ -17,7 +17,8 @@ use contracts::audit::{QueryActivityRequest, QueryActivityResponse};
 use contracts::message::{Actor, RunState};
 use contracts::pipeline::pipelines_server::PipelinesServer;
 use contracts::pipeline::{
-    DefineRequest, Pipeline, PipelineRef, ResetRequest, Run, StartRunRequest, Step, StopRunsRequest,
+    DecideRequest, DefineRequest, Pipeline, PipelineRef, ResetRequest, Run, StartRunRequest, Step,
+    StopRunsRequest,
 };
 use contracts::registry::registry_server::RegistryServer;
 use contracts::scheduler::scheduler_server::SchedulerServer;
@@ -51,6 +52,7 @@ pub(crate) struct Behind {
     pub(crate) defined: Vec<DefineRequest>,
     pub(crate) stops: Vec<StopRunsRequest>,
     pub(crate) resets: Vec<ResetRequest>,
+    pub(crate) decisions: Vec<DecideRequest>,
     pub(crate) secrets: BTreeMap<String, Vec<u8>>,
     pub(crate) drained: Vec<DrainRequest>,
     pub(crate) explains: ExplainResponse,

@@ -65,6 +65,15 @@ pub(crate) struct Step {
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) message: Option<String>,
+    /// Of a step that people decide on.
+    pub(crate) gate: Option<Value>,
+}
+
+impl Step {
+    /// Whether people decide on it.
+    pub(crate) fn is_gate(&self) -> bool {
+        self.gate.is_some()
+    }
 }
 
 /// An entry of a run's log.
@@ -94,6 +103,19 @@ pub(crate) fn runs(name: &str) -> String {
 pub(crate) fn run(name: &str, which: Option<i64>) -> String {
     let run_count = which.map_or_else(|| "latest".to_owned(), |it| it.to_string());
     runs(name) + "/" + &run_count
+}
+
+/// The path of a decision at a gate: of the run that waits and its only open step unless said.
+pub(crate) fn decision(
+    name: &str,
+    which: Option<i64>,
+    step: Option<&str>,
+    approve: bool,
+) -> String {
+    let run_count = which.map_or_else(|| "waiting".to_owned(), |it| it.to_string());
+    let deed = if approve { "approve" } else { "reject" };
+    let rest = path(&[&run_count, "steps", step.unwrap_or("_"), deed]);
+    runs(name) + &rest
 }
 
 /// The path of a run's log after an entry.

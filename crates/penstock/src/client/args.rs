@@ -20,6 +20,12 @@ pub enum Command {
     /// Stop the unfinished runs of a pipeline, or one of them
     #[command(after_help = help::STOP)]
     Stop(With<Stop>),
+    /// Approve a step that a run waits at
+    #[command(after_help = help::APPROVE)]
+    Approve(With<Decide>),
+    /// Reject a step that a run waits at: the run fails
+    #[command(after_help = help::REJECT)]
+    Reject(With<Decide>),
     /// Show a run and its steps (the latest run unless said)
     #[command(after_help = help::STATUS)]
     Status(With<OneRun>),
@@ -188,6 +194,22 @@ impl Mode {
             Self::Kill => "kill",
         }
     }
+}
+
+/// Arguments of `approve` and `reject`.
+#[derive(Debug, Args)]
+pub struct Decide {
+    #[arg(value_name = "PIPELINE", help = NAME)]
+    pub name: String,
+    /// Which run, by its count [default: the one that waits]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub run: Option<i64>,
+    /// Which step [default: the only one that waits]
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<String>,
+    /// Why; it is kept with the run
+    #[arg(long, short, default_value = "", hide_default_value = true)]
+    pub message: String,
 }
 
 /// Arguments of `logs`.

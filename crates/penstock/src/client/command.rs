@@ -1,6 +1,7 @@
 //! Obeys the client commands: one file a noun.
 
 mod executors;
+mod gates;
 mod log;
 mod pipelines;
 mod runs;
@@ -43,6 +44,18 @@ pub(super) async fn obey(command: Command) -> Result<ExitCode, Error> {
         Command::List(said) => with(said, pipelines::list).await,
         Command::Delete(said) => with(said, pipelines::delete).await,
         Command::Stop(said) => with(said, runs::stop).await,
+        Command::Approve(said) => {
+            with(said, async |desk, said| {
+                gates::decide(desk, said, true).await
+            })
+            .await
+        }
+        Command::Reject(said) => {
+            with(said, async |desk, said| {
+                gates::decide(desk, said, false).await
+            })
+            .await
+        }
         Command::Status(said) => with(said, runs::status).await,
         Command::Runs(said) => with(said, runs::runs).await,
         Command::Explain(said) => with(said, runs::explain).await,

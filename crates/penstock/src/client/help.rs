@@ -29,6 +29,20 @@ Examples:
   penstock stop hello                      every run of it that has not ended
   penstock stop hello --run 3 --mode cancel --reason \"wrong day\"";
 
+pub(crate) const APPROVE: &str = "\
+Examples:
+  penstock approve nightly -m \"looks good\"
+  penstock approve nightly --run 3 --step sign-off
+
+The run goes on once as many people have approved the step as it asks for.";
+
+pub(crate) const REJECT: &str = "\
+Examples:
+  penstock reject nightly -m \"wrong day\"
+  penstock reject nightly --run 3 --step sign-off
+
+Steps marked `always` run, then the run has failed.";
+
 pub(crate) const STATUS: &str = "\
 Examples:
   penstock status hello

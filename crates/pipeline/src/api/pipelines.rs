@@ -8,7 +8,7 @@ use runtime::Aside;
 use steps::{Definition, Fault, Faults};
 use tonic::{Request, Response, Status};
 
-use super::view;
+use super::{gates, view};
 use crate::Error;
 use crate::caller::Caller;
 use crate::entity::pipeline;
@@ -161,6 +161,7 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             pipeline_id,
             origin,
             parameters,
+            unless_paused: request.unless_paused,
         };
         let started = self.store.start_run(start).await?;
         Ok(Response::new(wire::StartRunResponse {
@@ -201,6 +202,17 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             runs: runs?,
             queued_runs_cancelled,
         }))
+    }
+
+    async fn decide(
+        &self,
+        request: Request<wire::DecideRequest>,
+    ) -> Result<Response<wire::DecideResponse>, Status> {
+        let mut request = request.into_inner();
+        let caller = Caller::of(request.caller.take())?;
+        let row = self.find(&caller, request.pipeline.take(), Right::Approve);
+        let decided = gates::decide(&self.store, &row.await?, caller, request).await?;
+        Ok(Response::new(decided))
     }
 
     async fn reset(
@@ -267,7 +279,7 @@ fn origin(key: String, fingerprint: String, given: bool) -> Result<Origin, Error
 }
 
 /// A text that every store can keep.
-fn bounded(what: &str, text: String, most: usize) -> Result<String, Error> {
+pub(super) fn bounded(what: &str, text: String, most: usize) -> Result<String, Error> {
     if text.contains('\0') {
         return Err(Error::Invalid(format!(
             "the {what} holds U+0000: leave it out"

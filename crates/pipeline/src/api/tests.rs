@@ -19,6 +19,7 @@ use tonic::service::Routes;
 
 mod actions;
 mod company;
+mod gates;
 mod pruning;
 mod refusals;
 mod registry;

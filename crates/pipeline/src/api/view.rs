@@ -1,15 +1,19 @@
 //! Pipelines and runs as they are answered.
 
+use std::collections::BTreeMap;
+
 use contracts::access::Right;
+use contracts::message;
 use contracts::pipeline as wire;
 
+use super::gates;
 use crate::Error;
 use crate::caller::Caller;
 use crate::entity::{pipeline, run};
 use crate::news;
 use crate::record::{self, from_json};
 use crate::rules::without_step_details;
-use crate::run::{Actor, Run};
+use crate::run::{Actor, Run, Stop};
 use crate::state::State;
 use crate::store::Store;
 
@@ -28,7 +32,7 @@ pub(crate) fn summary(row: &run::Model, pipeline: &pipeline::Model) -> Result<wi
         version: row.version.cast_unsigned(),
         state: news::state(state).into(),
         end_cause: cause.map_or(0, |it| news::cause(it).into()),
-        ended_by: stop.as_ref().map(|it| news::actor_message(&it.actor)),
+        ended_by: ended_by(row, stop.as_ref())?,
         started_by: Some(news::actor_message(&started_by)),
         reason: row.reason.clone(),
         attempt: row.attempt.cast_unsigned(),
@@ -44,6 +48,13 @@ pub(crate) fn summary(row: &run::Model, pipeline: &pipeline::Model) -> Result<wi
     })
 }
 
+/// Who stopped it, or made it end otherwise.
+fn ended_by(row: &run::Model, stop: Option<&Stop>) -> Result<Option<message::Actor>, Error> {
+    let rejected: Option<Actor> = row.ended_by.as_deref().map(from_json).transpose()?;
+    let actor = rejected.as_ref().or(stop.map(|it| &it.actor));
+    Ok(actor.map(news::actor_message))
+}
+
 /// A run with its steps and, while it is queued, its position.
 pub(crate) async fn whole(
     store: &Store,
@@ -53,15 +64,20 @@ pub(crate) async fn whole(
     let mut view = summary(row, pipeline)?;
     let ids = store.step_ids(&row.pipeline_id).await?;
     let run = store.with_steps(row).await?;
-    let step_of = |(position, planned): (usize, &steps::plan::Step)| {
-        let known = ids.get(&planned.id);
-        step(
-            &run,
-            position,
-            known.map(|it| it.id.clone()).unwrap_or_default(),
-        )
+    let has_gates = run.plan.steps.iter().any(|it| it.kind.gate().is_some());
+    let mut decisions = if has_gates {
+        store.decisions(&row.id).await?
+    } else {
+        BTreeMap::new()
     };
-    view.steps = run.plan.steps.iter().enumerate().map(step_of).collect();
+    for (position, planned) in run.plan.steps.iter().enumerate() {
+        let id = ids.get(&planned.id).map(|it| it.id.clone());
+        let made = decisions.remove(&i32::try_from(position).unwrap_or(i32::MAX));
+        view.steps.push(wire::RunStep {
+            gate: gates::gate(&run, position, &made.unwrap_or_default())?,
+            ..step(&run, position, id.unwrap_or_default())
+        });
+    }
     if row.state == State::Queued.name() {
         view.queue_position = u32::try_from(store.position(row).await?).unwrap_or(u32::MAX);
     }
@@ -80,6 +96,7 @@ fn step(run: &Run, position: usize, id: String) -> wire::RunStep {
         started_at_ms: step.started_at_ms.unwrap_or_default(),
         ended_at_ms: step.ended_at_ms.unwrap_or_default(),
         message: step.message.clone(),
+        gate: None,
     }
 }
 

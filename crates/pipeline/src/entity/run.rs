@@ -19,6 +19,7 @@ pub(crate) struct Model {
     pub(crate) stop: Option<String>,
     pub(crate) cause: Option<String>,
     pub(crate) reason: String,
+    pub(crate) ended_by: Option<String>,
     pub(crate) started_by: String,
     pub(crate) parameters: String,
     pub(crate) last_seq: i64,

@@ -22,7 +22,7 @@ impl Run {
             self.give_up(now_ms);
         }
         self.settle(now_ms);
-        if !self.state.is_final() {
+        if !self.state.is_final() && !self.parked {
             self.happen(Event::GivenUp);
             self.news.push(News::Requested(self.attempt + 1));
         }

@@ -117,11 +117,11 @@ impl Run {
             self.reason = match cause {
                 EndCause::StepTimedOut => format!("step {step} timed out"),
                 EndCause::ExecutorLost => format!("step {step} lost its executor"),
+                EndCause::Rejected => format!("step {step} was rejected"),
                 EndCause::Completed
                 | EndCause::StepFailed
                 | EndCause::Stopped
-                | EndCause::Reset
-                | EndCause::Rejected => format!("step {step} failed"),
+                | EndCause::Reset => format!("step {step} failed"),
             };
         }
         self.happen(Event::StepFailed);

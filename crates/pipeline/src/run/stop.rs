@@ -47,16 +47,6 @@ impl Run {
         self.stop = Some(stop);
         self.news.push(News::StopRequested);
         self.happen(Event::Stopped);
-        let waited = matches!(
-            self.news.last(),
-            Some(News::Changed {
-                from: State::Waiting,
-                ..
-            })
-        );
         self.settle(now_ms);
-        if waited && !self.state.is_final() {
-            self.news.push(News::Requested(self.attempt + 1));
-        }
     }
 }

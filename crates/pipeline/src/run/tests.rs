@@ -6,6 +6,8 @@ use steps::flow::Progress;
 
 use super::*;
 
+mod gates;
+
 fn plan(source: &str) -> Arc<Plan> {
     Arc::new(Plan::of(&Definition::from_source(source).unwrap()))
 }
@@ -28,9 +30,11 @@ fn run(source: &str) -> Run {
         attempt: 0,
         holder: None,
         lost_in_a_row: 0,
+        parked: false,
         stop: None,
         cause: None,
         reason: String::new(),
+        ended_by: None,
         started_at_ms: None,
         ended_at_ms: None,
         last_seq: 0,
@@ -223,6 +227,8 @@ enum Act {
     Report(usize, Outcome),
     Stop(StopMode),
     End(AttemptEnd),
+    Decide(bool),
+    Overdue,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -238,9 +244,11 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => Just(Act::Begin),
         4 => Just(Act::Grant),
-        6 => (0_usize..4, outcome).prop_map(|(position, outcome)| Act::Report(position, outcome)),
+        6 => (0_usize..7, outcome).prop_map(|(position, outcome)| Act::Report(position, outcome)),
         1 => mode.prop_map(Act::Stop),
         2 => end.prop_map(Act::End),
+        3 => any::<bool>().prop_map(Act::Decide),
+        1 => Just(Act::Overdue),
     ]
 }
 
@@ -250,6 +258,9 @@ steps:
   - {id: a, needs: [], run: 'true', retry: {attempts: 2, delay: 0s}}
   - {id: b, needs: [], run: 'true', onLost: fail}
   - {id: c, needs: [a, b], run: 'true'}
+  - {id: g, needs: [a], approval: {approvers: 2}, timeout: 30ms}
+  - {id: h, needs: [], approval: {}}
+  - {id: d, needs: [g, h], run: 'true'}
   - {id: z, run: 'true', always: true}
 ";
 
@@ -264,6 +275,17 @@ fn perform(run: &mut Run, act: &Act, now_ms: i64) {
         Act::Report(..) => {}
         Act::Stop(mode) => run.stop(graceful(*mode), now_ms),
         Act::End(end) => run.attempt_ended(run.attempt, *end, now_ms),
+        Act::Decide(approved) => decide_all(run, *approved, now_ms),
+        Act::Overdue => run.end_overdue(now_ms),
+    }
+}
+
+fn decide_all(run: &mut Run, approved: bool, now_ms: i64) {
+    let open: Vec<usize> = run.gates().map(|(position, _)| position).collect();
+    for position in open {
+        let decision = gates::decision(position, approved, "ann");
+        // The first decision may close the second gate.
+        let _ = run.decide(&decision, 1, false, now_ms);
     }
 }
 
@@ -286,6 +308,7 @@ fn finish(run: &mut Run, mut now_ms: i64) {
             );
         }
         run.report(Vec::new(), 1, now_ms, 0.0);
+        decide_all(run, true, now_ms);
     }
     panic!("the run does not end: {run:?}");
 }
@@ -328,7 +351,25 @@ fn check(before: &Run, after: &Run) {
         "a final run has a live attempt"
     );
     assert!(
-        !(lives && after.state == State::Queued),
-        "a queued run has a live attempt"
+        !(lives && matches!(after.state, State::Queued | State::Waiting)),
+        "a run that rests has a live attempt"
     );
+    let asks = after.is_queued() || lives || after.parked || after.state.is_final();
+    assert!(asks, "nobody sees to the run");
+    assert_eq!(after.parked, after.state == State::Waiting);
+    assert!(
+        !after.parked || !after.works() && after.gates().next().is_some(),
+        "a parked run has work, or nothing to wait for"
+    );
+    let is_asked_for = |it: &News| matches!(it, News::Requested(_));
+    let rested = lives_or_rests(before) && !lives && after.is_queued();
+    assert_eq!(
+        rested,
+        after.news.iter().any(is_asked_for),
+        "an executor is asked for whenever the run comes to want one"
+    );
+}
+
+fn lives_or_rests(run: &Run) -> bool {
+    run.holder.is_some() || run.parked
 }

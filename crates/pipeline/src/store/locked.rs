@@ -75,16 +75,15 @@ impl Locked {
     }
 
     fn begun(&self, now_ms: i64) -> Option<attempt::ActiveModel> {
-        let began = |it: &News| match it {
-            News::Began(number) => Some(*number),
+        let (number, holder) = self.news.iter().find_map(|it| match it {
+            News::Began(number, holder) => Some((*number, holder)),
             News::Changed { .. }
             | News::Requested(_)
             | News::StopRequested
             | News::Ended(..)
-            | News::Step(_) => None,
-        };
-        let number = self.news.iter().find_map(began)?;
-        let holder = self.run.holder.as_ref()?;
+            | News::Step(_)
+            | News::Decided(_) => None,
+        })?;
         Some(attempt::ActiveModel {
             run_id: Set(self.row.id.clone()),
             attempt: Set(number.cast_signed()),
@@ -104,8 +103,9 @@ impl Locked {
             News::Changed { .. }
             | News::Requested(_)
             | News::StopRequested
-            | News::Began(_)
-            | News::Step(_) => None,
+            | News::Began(..)
+            | News::Step(_)
+            | News::Decided(_) => None,
         })
     }
 
@@ -160,6 +160,30 @@ impl Store {
             all.insert(row.id, readable);
         }
         Ok(all)
+    }
+
+    /// Reads runs with their steps as they are now, without a lock. Those that can't be read are
+    /// left out.
+    pub(super) async fn peek_all(
+        &self,
+        tx: &DatabaseTransaction,
+        ids: Vec<String>,
+    ) -> Result<Vec<Run>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = run::Entity::find()
+            .filter(run::Column::Id.is_in(ids))
+            .all(tx)
+            .await?;
+        let mut steps = steps_of(tx, &rows).await?;
+        let mut runs = Vec::with_capacity(rows.len());
+        for row in rows {
+            let its_steps = steps.remove(&row.id).unwrap_or_default();
+            let plan = self.plan(tx, &row.pipeline_id, row.version).await?;
+            runs.extend(record::read(&row, its_steps, plan).ok());
+        }
+        Ok(runs)
     }
 
     async fn read(

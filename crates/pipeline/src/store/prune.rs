@@ -8,7 +8,7 @@ use sea_orm::{
 
 use super::Store;
 use crate::Error;
-use crate::entity::{attempt, pipeline, run, run_step};
+use crate::entity::{attempt, decision, pipeline, run, run_step};
 
 /// Runs removed a transaction.
 const AT_ONCE: u64 = 200;
@@ -33,6 +33,11 @@ impl Store {
         let attempts = attempt::Column::RunId.is_in(&ids);
         attempt::Entity::delete_many()
             .filter(attempts)
+            .exec(&*tx)
+            .await?;
+        let decisions = decision::Column::RunId.is_in(&ids);
+        decision::Entity::delete_many()
+            .filter(decisions)
             .exec(&*tx)
             .await?;
         let runs = run::Column::Id.is_in(&ids);

@@ -219,6 +219,15 @@ impl Store {
         })
     }
 
+    /// A run by its id.
+    pub(crate) async fn run_row(&self, id: &str) -> Result<run::Model, Error> {
+        let row = run::Entity::find()
+            .filter(run::Column::Id.eq(id))
+            .one(self.database.reader())
+            .await?;
+        row.ok_or_else(|| Error::NoSuchRun(id.to_owned()))
+    }
+
     /// The latest run of a pipeline that has ended.
     pub(crate) async fn latest_ended(
         &self,

@@ -46,6 +46,8 @@ pub(crate) struct Start {
     pub(crate) pipeline_id: String,
     pub(crate) origin: Origin,
     pub(crate) parameters: BTreeMap<String, String>,
+    /// Refuse it while a run of the pipeline waits for people.
+    pub(crate) unless_paused: bool,
 }
 
 /// What became of a start.
@@ -73,6 +75,9 @@ impl Store {
             // Who took it may wait for the same group commit: then it is there to be read.
             self.database.begin().await?.commit().await?;
             return self.started_before(&origin, &start).await;
+        }
+        if start.unless_paused && self.is_paused(&tx, &pipeline.id).await? {
+            return Err(Error::Paused(pipeline.name));
         }
         let parameters = self
             .checked_parameters(&tx, &pipeline, start.parameters)
@@ -257,6 +262,7 @@ fn run_row(
         stop: Set(None),
         cause: Set(None),
         reason: Set(String::new()),
+        ended_by: Set(None),
         started_by: Set(to_json(actor)),
         parameters: Set(to_json(parameters)),
         last_seq: Set(0),

@@ -180,9 +180,13 @@ impl Store {
         by: &Caller,
         force: bool,
     ) -> Result<(), Error> {
-        let open: Vec<(i64, String)> = run::Entity::find()
+        let open: Vec<(i64, String, Option<i64>)> = run::Entity::find()
             .select_only()
-            .columns([run::Column::RunCount, run::Column::State])
+            .columns([
+                run::Column::RunCount,
+                run::Column::State,
+                run::Column::StartedAtMs,
+            ])
             .filter(run::Column::PipelineId.eq(&pipeline.id))
             .filter(run::Column::EndedAtMs.is_null())
             .order_by_desc(run::Column::RunCount)
@@ -190,16 +194,23 @@ impl Store {
             .into_tuple()
             .all(self.database.reader())
             .await?;
-        let allows =
+        let rests =
             |state: &str| state == State::Waiting.name() || state == State::Cancelling.name();
-        if !force && !open.iter().all(|(_, state)| allows(state)) {
+        // What never began stays in the queue, if it is only behind a run that rests.
+        let (resting, others): (Vec<_>, Vec<_>) =
+            open.iter().partition(|(_, state, _)| rests(state));
+        let is_behind = !resting.is_empty() && others.iter().all(|(_, _, begun)| begun.is_none());
+        if !force && !others.is_empty() && !is_behind {
             return Err(Error::Unfinished(pipeline.name.clone()));
         }
         // Without force none but those that were looked at: one may have been accepted meanwhile.
         let runs: Vec<Option<i64>> = if force {
             vec![None]
         } else {
-            open.iter().map(|(run_count, _)| Some(*run_count)).collect()
+            resting
+                .iter()
+                .map(|(run_count, ..)| Some(*run_count))
+                .collect()
         };
         let mut acted = Untold::of(by.acted("reset", pipeline, clock::now_ms()))?;
         for run_count in runs {

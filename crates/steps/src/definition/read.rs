@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Definition, KEYS, MAX_CONCURRENCY, MAX_DESCRIPTION, MAX_ENTRIES, MAX_ID, MAX_NAME, MAX_STEPS,
-    OnLost, RETRY_KEYS, ROLE_KEYS, Role, RoleName, STEP_KEYS, Step, Subject, TAG_KEYS, Tag,
-    Visibility, check,
+    DEFAULT_TIMEOUT, Definition, INSIDE_KEYS, KEYS, MAX_CONCURRENCY, MAX_DESCRIPTION, MAX_ENTRIES,
+    MAX_ID, MAX_NAME, MAX_STEPS, OnLost, RETRY_KEYS, ROLE_KEYS, Role, RoleName, STEP_KEYS, Step,
+    Subject, TAG_KEYS, Tag, Visibility, check,
 };
 use crate::cursor::Cursor;
 use crate::fault::Faults;
@@ -153,6 +153,10 @@ fn step(reading: &mut Reading, at: &Cursor<'_>) -> Step {
     }
     let readable = at.is_map();
     let secrets = secrets(reading, &at.key("secrets"));
+    let kind = readable
+        .then(|| kind(reading, at, &secrets))
+        .flatten()
+        .unwrap_or(Kind::Run(Run(String::new())));
     Step {
         id: if readable {
             id(reading, &at.key("id"))
@@ -160,16 +164,13 @@ fn step(reading: &mut Reading, at: &Cursor<'_>) -> Step {
             String::new()
         },
         name: reading.title(&at.key("name"), MAX_NAME),
-        kind: readable
-            .then(|| kind(reading, at, &secrets))
-            .flatten()
-            .unwrap_or(Kind::Run(Run(String::new()))),
         needs: needs(reading, &at.key("needs")),
         env: env(reading, &at.key("env")),
         secrets,
         timeout: reading
             .duration(&at.key("timeout"), Duration::from_millis(1)..=duration::MAX)
-            .unwrap_or(super::DEFAULT_TIMEOUT),
+            .filter(|timeout| kind.is_outside() || *timeout != DEFAULT_TIMEOUT),
+        kind,
         retry: retry(reading, &at.key("retry")),
         on_lost: on_lost(reading, &at.key("onLost")),
         always: reading.flag(&at.key("always")).unwrap_or(false),
@@ -227,7 +228,12 @@ fn kind(
         kinds.extend((kind.read)(reading, &at.key(kind.key), secrets));
     }
     let kind = kinds.into_iter().next()?;
-    if !kind.is_process() && at.key("env").is_present() {
+    if kind.is_outside() {
+        for key in INSIDE_KEYS.iter().filter(|key| is_written(key)) {
+            let message = format!("{} steps have no `{key}`; remove it", kind.name());
+            reading.fault(at.key(key).fault(message));
+        }
+    } else if !kind.is_process() && at.key("env").is_present() {
         let message = format!(
             "{} steps have no environment; write the value where it is used",
             kind.name()

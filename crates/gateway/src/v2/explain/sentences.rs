@@ -1,7 +1,10 @@
 //! What there is to say about a run. Pure: it knows the run and what the scheduler says of it.
 
+use std::fmt::Write as _;
+
+use contracts::access::Right;
 use contracts::message::{EndCause, RunState, StepState, StopMode};
-use contracts::pipeline::{Run, RunStep};
+use contracts::pipeline::{Gate, Run, RunStep};
 use contracts::scheduler::ExplainResponse;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -238,7 +241,10 @@ fn step(step: &RunStep) -> Option<Sentence> {
             "Try {tries} of the step {id} failed{}; another one is due.",
             why(step)
         ),
-        StepState::Waiting => format!("The step {id} waits for what is outside{}.", why(step)),
+        StepState::Waiting => match &step.gate {
+            Some(gate) => at_gate(id, gate),
+            None => format!("The step {id} waits for what is outside{}.", why(step)),
+        },
         StepState::Failed => format!("The step {id} failed{}.", why(step)),
         StepState::Warned => format!("The step {id} warned{}.", why(step)),
         StepState::Unspecified
@@ -256,6 +262,48 @@ fn step(step: &RunStep) -> Option<Sentence> {
         "startedAt": Time::of(step.started_at_ms),
     });
     Some(sentence(text, facts))
+}
+
+/// Who may decide at a gate, and who has.
+fn at_gate(id: &str, gate: &Gate) -> String {
+    let approved = gate.decisions.iter().filter(|it| it.approved);
+    let names = approved.filter_map(|it| it.actor.as_ref());
+    let names: Vec<&str> = names.map(|it| it.name.as_str()).collect();
+    let asked = match gate.message.as_str() {
+        "" => String::new(),
+        message => format!(": {message}"),
+    };
+    let mut text = format!("The step {id} waits for people to decide{asked}");
+    if !text.ends_with(['.', '!', '?']) {
+        text.push('.');
+    }
+    if gate.approvers > 1 {
+        let _ = write!(
+            text,
+            " {} of {} have approved it",
+            names.len(),
+            gate.approvers
+        );
+        if !names.is_empty() {
+            text.push_str(": ");
+            text += &names.join(", ");
+        }
+        text.push('.');
+    }
+    let _ = write!(
+        text,
+        " Whoever may approve the pipeline may: {}, or everyone where it has no rules",
+        Right::Approve.holders()
+    );
+    text += if gate.self_approval {
+        "."
+    } else {
+        "; not who started the run."
+    };
+    if let Some(until) = Time::of(gate.until_ms) {
+        let _ = write!(text, " It fails at {until}.");
+    }
+    text
 }
 
 fn why(step: &RunStep) -> String {
@@ -371,6 +419,36 @@ mod tests {
         assert_eq!(
             texts(&stopped, &Queue::Silent),
             ["The run was stopped by Ada (too slow)."]
+        );
+    }
+
+    #[test]
+    fn a_gate_says_who_has_decided_and_who_may() {
+        let by = |name: &str| contracts::pipeline::GateDecision {
+            approved: true,
+            actor: Some(Actor {
+                name: name.into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let mut waiting = run(RunState::Waiting);
+        waiting.steps = vec![RunStep {
+            slug: "go".into(),
+            state: StepState::Waiting.into(),
+            gate: Some(Gate {
+                message: "Publish?".into(),
+                approvers: 2,
+                decisions: vec![by("Ada")],
+                ..Default::default()
+            }),
+            ..Default::default()
+        }];
+        assert_eq!(
+            texts(&waiting, &Queue::Silent)[1],
+            "The step go waits for people to decide: Publish? 1 of 2 have approved it: Ada. \
+             Whoever may approve the pipeline may: manager, secops, administrator or owner, or \
+             everyone where it has no rules; not who started the run."
         );
     }
 

@@ -3,10 +3,10 @@
 use contracts::message::RunState;
 use contracts::pipeline::pipelines_server::Pipelines;
 use contracts::pipeline::{
-    DefineRequest, DeletePipelineRequest, DeletePipelineResponse, GetPipelineRequest,
-    GetRunRequest, ListPipelinesRequest, ListPipelinesResponse, ListRunsRequest, ListRunsResponse,
-    Pipeline, ResetRequest, ResetResponse, Run, StartRunRequest, StartRunResponse, StopRunsRequest,
-    StopRunsResponse,
+    DecideRequest, DecideResponse, DefineRequest, DeletePipelineRequest, DeletePipelineResponse,
+    GetPipelineRequest, GetRunRequest, ListPipelinesRequest, ListPipelinesResponse,
+    ListRunsRequest, ListRunsResponse, Pipeline, ResetRequest, ResetResponse, Run, StartRunRequest,
+    StartRunResponse, StopRunsRequest, StopRunsResponse,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -101,6 +101,25 @@ impl Pipelines for Fake {
             Ok(StopRunsResponse {
                 runs,
                 queued_runs_cancelled: behind.queue_position,
+            })
+        })
+    }
+
+    async fn decide(
+        &self,
+        request: Request<DecideRequest>,
+    ) -> Result<Response<DecideResponse>, Status> {
+        let request = request.into_inner();
+        self.of_pipeline(request.pipeline.clone(), |behind| {
+            let run = match request.run_count {
+                0 => behind.runs.values().next_back(),
+                named => behind.runs.get(&named),
+            };
+            let run = run.cloned();
+            behind.decisions.push(request);
+            Ok(DecideResponse {
+                run,
+                repeated: false,
             })
         })
     }

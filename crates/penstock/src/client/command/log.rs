@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use super::Desk;
+use super::{Desk, gates};
 use crate::client::api::{self, Entry};
 use crate::client::args::Logs;
 use crate::client::error::Error;
@@ -17,11 +17,19 @@ use crate::client::table::Paint;
 /// Prints what a run said, and with `--follow` what it says until it ends.
 pub(super) async fn logs(desk: &mut Desk, said: Logs) -> Result<(), Error> {
     let run_count = api::run_count(&desk.http, &said.run.name, said.run.run).await?;
-    let Desk { http, screen, .. } = desk;
+    let Desk {
+        http,
+        screen,
+        flags,
+    } = desk;
     let step = said.step.as_deref();
     if said.follow {
-        let path = api::logs(&said.run.name, run_count, step, None);
-        return follow(http, screen, path).await;
+        let run = Followed {
+            name: &said.run.name,
+            run_count,
+            flags,
+        };
+        return follow(http, screen, &run, step).await;
     }
     let mut after: Option<String> = None;
     let mut is_silent = true;
@@ -58,13 +66,33 @@ fn silence(name: &str, run_count: i64, step: Option<&str>) -> Result<(), Error> 
     Ok(std::io::stderr().write_all(line.as_bytes())?)
 }
 
-/// Prints entries until the log at `path` ends.
-pub(super) async fn follow(http: &Http, screen: &mut Screen, path: String) -> Result<(), Error> {
+/// The run that is followed.
+pub(super) struct Followed<'a> {
+    pub(super) name: &'a str,
+    pub(super) run_count: i64,
+    /// The flags that take another command to the same server.
+    pub(super) flags: &'a str,
+}
+
+/// Prints entries until the run's log ends, and says how to go on where it waits for people.
+pub(super) async fn follow(
+    http: &Http,
+    screen: &mut Screen,
+    run: &Followed<'_>,
+    step: Option<&str>,
+) -> Result<(), Error> {
+    let path = api::logs(run.name, run.run_count, step, None);
     let mut follower = Follower::new(http, path);
+    let mut waits = false;
     while let Some(entry) = follower.next().await? {
         print(screen, &entry)?;
-        if !follower.is_behind() {
-            screen.flush()?;
+        waits |= entry["kind"] == "step.waiting";
+        if follower.is_behind() {
+            continue;
+        }
+        screen.flush()?;
+        if std::mem::take(&mut waits) && !screen.is_for_programs() {
+            gates::tell_open(http, run.name, run.run_count, run.flags).await?;
         }
     }
     Ok(screen.flush()?)

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::log::Followed;
 use super::{Desk, log, runs};
 use crate::client::api;
 use crate::client::args;
@@ -51,8 +52,13 @@ pub(super) async fn run(desk: &mut Desk, said: args::Run) -> Result<ExitCode, Er
     if is_interrupted {
         return detach(&said.name, started.count, flags);
     }
+    let followed = Followed {
+        name: &said.name,
+        run_count: started.count,
+        flags,
+    };
     tokio::select! {
-        code = watch(http, screen, &said.name, started.count) => code,
+        code = watch(http, screen, &followed) => code,
         () = interrupt() => detach(&said.name, started.count, flags),
     }
 }
@@ -106,11 +112,12 @@ fn accepted(screen: &mut Screen, name: &str, answer: &Value) -> Result<(), Error
 async fn watch(
     http: &Http,
     screen: &mut Screen,
-    name: &str,
-    run_count: i64,
+    followed: &Followed<'_>,
 ) -> Result<ExitCode, Error> {
-    let path = api::logs(name, run_count, None, None);
-    log::follow(http, screen, path).await?;
+    let Followed {
+        name, run_count, ..
+    } = *followed;
+    log::follow(http, screen, followed, None).await?;
     let answer = ended(http, name, run_count).await?;
     let run: api::Run = api::parse(&answer)?;
     if screen.is_for_programs() {

@@ -1,0 +1,303 @@
+//! Gates: people decide, and time runs out.
+//!
+//! **Invariants:** a person decides once at a gate, under the lock of the run's row; the decision,
+//! what follows from it and what is told of it commit together.
+
+use std::collections::BTreeMap;
+
+use runtime::clock;
+use sea_orm::ActiveValue::Set;
+use sea_orm::{
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, JoinType, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
+};
+
+use super::Store;
+use super::locked::Locked;
+use crate::Error;
+use crate::caller::Caller;
+use crate::entity::{decision, pipeline, run, run_step};
+use crate::record::{from_json, to_json};
+use crate::run::{Actor, Decision, Refusal, Run};
+
+/// Runs whose time is looked at in one round.
+const AT_ONCE: u64 = 100;
+/// Runs of a pipeline that may be looked at for a gate that isn't named.
+const OPEN: u64 = 100;
+
+/// What somebody wants to decide.
+#[derive(Debug, Clone)]
+pub(crate) struct Decide {
+    pub(crate) by: Caller,
+    /// Which run of the pipeline; 0 is the one that waits for a decision.
+    pub(crate) run_count: i64,
+    /// The step by its slug or its id; empty is the only gate that is open.
+    pub(crate) step: String,
+    pub(crate) approve: bool,
+    pub(crate) message: String,
+}
+
+/// What became of a decision.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) row: run::Model,
+    /// It had been made before.
+    pub(crate) repeated: bool,
+}
+
+impl Store {
+    /// Somebody decides at a gate. Deciding the same again changes nothing.
+    pub(crate) async fn decide(
+        &self,
+        pipeline: &pipeline::Model,
+        decide: &Decide,
+    ) -> Result<Decided, Error> {
+        let run_id = self.run_to_decide(pipeline, decide).await?;
+        let step = self.slug_of(pipeline, &decide.step).await?;
+        let now_ms = clock::now_ms();
+        let tx = self.database.begin().await?;
+        let mut locked = self.lock(&tx, &run_id).await?;
+        let position = position(&locked, &step)?;
+        let before = decisions_at(&tx, &run_id, position).await?;
+        let earlier = before
+            .iter()
+            .find(|it| it.user_id == decide.by.actor().user_id);
+        if let Some(earlier) = earlier {
+            if earlier.approved != decide.approve {
+                return Err(Error::Decided(earlier.approved));
+            }
+            // What is answered may wait for the same group commit.
+            tx.commit().await?;
+            let row = self.run_row(&run_id).await?;
+            return Ok(Decided {
+                row,
+                repeated: true,
+            });
+        }
+        record_decision(&mut locked, decide, position, &before, now_ms)?;
+        let row = decision_row(&run_id, position, decide, now_ms);
+        decision::Entity::insert(row)
+            .exec_without_returning(&*tx)
+            .await?;
+        Self::save(&tx, locked, now_ms).await?;
+        let action = if decide.approve { "approve" } else { "deny" };
+        if let Some(acted) = decide.by.acted(action, pipeline, now_ms) {
+            outbox::announce(&tx, &acted, now_ms).await?;
+        }
+        tx.commit().await?;
+        runtime::fault_point::pass("gate.decided");
+        self.relay.ring();
+        let row = self.run_row(&run_id).await?;
+        Ok(Decided {
+            row,
+            repeated: false,
+        })
+    }
+
+    async fn run_to_decide(
+        &self,
+        pipeline: &pipeline::Model,
+        decide: &Decide,
+    ) -> Result<String, Error> {
+        if decide.run_count != 0 {
+            return Ok(self.run_of(pipeline, decide.run_count).await?.id);
+        }
+        let mut at_gate = Vec::new();
+        for row in self.open_runs(&pipeline.id).await? {
+            if self.with_steps(&row).await?.gates().next().is_some() {
+                at_gate.push(row);
+            }
+        }
+        match at_gate.as_slice() {
+            [] => Err(Error::NotOpen(format!("pipeline \"{}\"", pipeline.name))),
+            [row] => Ok(row.id.clone()),
+            rows => {
+                let names = rows.iter().map(|row| format!("run {}", row.run_count));
+                Err(Error::SeveralOpen(names.collect()))
+            }
+        }
+    }
+
+    /// Unfinished runs of a pipeline that have an open step, oldest first.
+    async fn open_runs(&self, pipeline_id: &str) -> Result<Vec<run::Model>, Error> {
+        let its_steps = run::Entity::belongs_to(run_step::Entity)
+            .from(run::Column::Id)
+            .to(run_step::Column::RunId)
+            .into();
+        let rows = run::Entity::find()
+            .distinct()
+            .join(JoinType::InnerJoin, its_steps)
+            .filter(run::Column::PipelineId.eq(pipeline_id))
+            .filter(run::Column::EndedAtMs.is_null())
+            .filter(run_step::Column::State.eq("waiting"))
+            .order_by_asc(run::Column::RunCount)
+            .limit(OPEN);
+        Ok(rows.all(self.database.reader()).await?)
+    }
+
+    /// Whether a run of the pipeline waits for people and for nothing else.
+    pub(super) async fn is_paused(
+        &self,
+        tx: &DatabaseTransaction,
+        pipeline_id: &str,
+    ) -> Result<bool, Error> {
+        let waiting: Vec<String> = run::Entity::find()
+            .select_only()
+            .column(run::Column::Id)
+            .filter(run::Column::PipelineId.eq(pipeline_id))
+            .filter(run::Column::EndedAtMs.is_null())
+            .filter(run::Column::State.eq(crate::state::State::Waiting.name()))
+            .order_by_asc(run::Column::RunCount)
+            .limit(OPEN)
+            .into_tuple()
+            .all(tx)
+            .await?;
+        let runs = self.peek_all(tx, waiting).await?;
+        Ok(runs.iter().any(Run::is_at_gate))
+    }
+
+    /// The slug of a step that is named by its slug or its id.
+    async fn slug_of(&self, pipeline: &pipeline::Model, step: &str) -> Result<String, Error> {
+        let ids = self.step_ids(&pipeline.id).await?;
+        let known = ids.values().find(|it| it.id == step);
+        Ok(known.map_or_else(|| step.to_owned(), |it| it.slug.clone()))
+    }
+
+    /// The decisions at the gates of a run, by position, in the order in which they were made.
+    pub(crate) async fn decisions(
+        &self,
+        run_id: &str,
+    ) -> Result<BTreeMap<i32, Vec<decision::Model>>, Error> {
+        let rows = decision::Entity::find()
+            .filter(decision::Column::RunId.eq(run_id))
+            .order_by_asc(decision::Column::AtMs)
+            .order_by_asc(decision::Column::UserId)
+            .all(self.database.reader())
+            .await?;
+        let mut by_position: BTreeMap<i32, Vec<_>> = BTreeMap::new();
+        for row in rows {
+            by_position.entry(row.position).or_default().push(row);
+        }
+        Ok(by_position)
+    }
+
+    /// Fails open steps whose time is over, a few runs a round. Answers whether there may be more.
+    pub(crate) async fn end_overdue(&self) -> Result<bool, Error> {
+        let due: Vec<String> = run_step::Entity::find()
+            .select_only()
+            .distinct()
+            .column(run_step::Column::RunId)
+            .filter(run_step::Column::State.eq("waiting"))
+            .filter(run_step::Column::DueMs.lte(clock::now_ms()))
+            .limit(AT_ONCE)
+            .into_tuple()
+            .all(self.database.reader())
+            .await?;
+        for run_id in &due {
+            match self.end_overdue_of(run_id).await {
+                // It leaves the others alone.
+                Err(Error::Row(why)) => tracing::error!(run.id = run_id, "{why}"),
+                outcome => outcome?,
+            }
+        }
+        Ok(due.len() as u64 == AT_ONCE)
+    }
+}
+
+impl Store {
+    async fn end_overdue_of(&self, run_id: &str) -> Result<(), Error> {
+        let now_ms = clock::now_ms();
+        let tx = self.database.begin().await?;
+        let mut locked = self.lock(&tx, run_id).await?;
+        locked.run.end_overdue(now_ms);
+        if locked.has_changed() {
+            Self::save(&tx, locked, now_ms).await?;
+        }
+        tx.commit().await?;
+        self.relay.ring();
+        Ok(())
+    }
+}
+
+/// The gate that is meant. Without a name it is the only open one.
+fn position(locked: &Locked, step: &str) -> Result<usize, Error> {
+    let (run, run_count) = (&locked.run, locked.row.run_count);
+    if !step.is_empty() {
+        let position = run.plan.index_of(step);
+        let is_gate = |position: &usize| run.plan.steps[*position].kind.gate().is_some();
+        let step = step.to_owned();
+        let position = position.ok_or(Error::NoRunStep { run_count, step })?;
+        return Some(position)
+            .filter(is_gate)
+            .ok_or_else(|| not_open(locked, position));
+    }
+    let mut open = run.gates().map(|(position, _)| position);
+    match (open.next(), open.next()) {
+        (None, _) => Err(Error::NotOpen(format!("run {run_count}"))),
+        (Some(position), None) => Ok(position),
+        (Some(_), Some(_)) => {
+            let names = run.gates().map(|(it, _)| run.plan.steps[it].id.clone());
+            Err(Error::SeveralOpen(names.collect()))
+        }
+    }
+}
+
+fn not_open(locked: &Locked, position: usize) -> Error {
+    let step = &locked.run.plan.steps[position].id;
+    Error::NotOpen(format!("step {step} of run {}", locked.row.run_count))
+}
+
+async fn decisions_at(
+    tx: &DatabaseTransaction,
+    run_id: &str,
+    position: usize,
+) -> Result<Vec<decision::Model>, Error> {
+    let rows = decision::Entity::find()
+        .filter(decision::Column::RunId.eq(run_id))
+        .filter(decision::Column::Position.eq(i32::try_from(position).unwrap_or(i32::MAX)))
+        .all(tx)
+        .await?;
+    Ok(rows)
+}
+
+/// Lets the run's rules decide what follows.
+fn record_decision(
+    locked: &mut Locked,
+    decide: &Decide,
+    position: usize,
+    before: &[decision::Model],
+    now_ms: i64,
+) -> Result<(), Error> {
+    let starter: Actor = from_json(&locked.row.started_by)?;
+    let approvals = before.iter().filter(|it| it.approved).count();
+    let decision = Decision {
+        position,
+        approved: decide.approve,
+        actor: decide.by.actor().clone(),
+        message: decide.message.clone(),
+    };
+    let approvals = u32::try_from(approvals).unwrap_or(u32::MAX);
+    let is_starter = starter.user_id == decide.by.actor().user_id;
+    let decided = locked.run.decide(&decision, approvals, is_starter, now_ms);
+    decided.map_err(|refusal| match refusal {
+        Refusal::NotOpen => not_open(locked, position),
+        Refusal::OwnRun => Error::OwnRun(locked.run.plan.steps[position].id.clone()),
+    })
+}
+
+fn decision_row(
+    run_id: &str,
+    position: usize,
+    decide: &Decide,
+    now_ms: i64,
+) -> decision::ActiveModel {
+    decision::ActiveModel {
+        run_id: Set(run_id.to_owned()),
+        position: Set(i32::try_from(position).unwrap_or(i32::MAX)),
+        user_id: Set(decide.by.actor().user_id.clone()),
+        approved: Set(decide.approve),
+        actor: Set(to_json(decide.by.actor())),
+        message: Set(decide.message.clone()),
+        at_ms: Set(now_ms),
+    }
+}
