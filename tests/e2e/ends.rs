@@ -1,7 +1,5 @@
 //! How runs go, and what they come to.
 
-use std::time::Duration;
-
 use harness::api::{assert_end, states, step_of};
 use harness::{Story, World, shared};
 use jiff::Timestamp;
@@ -284,6 +282,3 @@ fn time(of: &Value, name: &str) -> Timestamp {
 
 /// A step that runs until it is ended; it says when it has started.
 pub(crate) const ENDLESS: &str = "- {id: endless, run: 'echo on; sleep 600'}";
-
-/// Longer than any answer of a healthy world takes.
-pub(crate) const PROMPT: Duration = Duration::from_secs(5);

@@ -75,8 +75,13 @@ async fn what_runs_and_stops_take_is_measured(world: &World) {
     assert_eq!(api.stop(&pipeline, run_count, "cancel").await.status, 202);
     api.ended(&pipeline, run_count).await;
     for ((service, metric), before) in measured.into_iter().zip(before) {
-        let after = world.counted(world.server(service), metric).await;
-        assert!(after > before, "{metric} of {service}: {before}, {after}");
+        // An executor counts what it did after it has reported it.
+        let what = format!("{metric} of {service} is more than {before}");
+        eventually(&what, async || {
+            let after = world.counted(world.server(service), metric).await;
+            (after > before).then_some(())
+        })
+        .await;
     }
 }
 
@@ -131,11 +136,16 @@ async fn the_api_describes_itself(world: &World) {
 }
 
 async fn executors_are_listed_with_their_slots(world: &World) {
-    let answer = world.api().get("/api/v2/executors").await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    let executors = answer.json["executors"].as_array().unwrap();
-    assert_eq!(executors.len(), 1, "{}", answer.text);
-    assert_eq!(executors[0]["slots"], 64, "{}", answer.text);
+    // A process is ready before its executor has said hello.
+    let executors = eventually("an executor is there", async || {
+        let answer = world.api().get("/api/v2/executors").await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let executors = answer.json["executors"].as_array().cloned();
+        executors.filter(|it| !it.is_empty())
+    })
+    .await;
+    assert_eq!(executors.len(), 1, "{executors:?}");
+    assert_eq!(executors[0]["slots"], 64, "{executors:?}");
 }
 
 async fn the_configuration_is_printed_without_secrets(world: &World) {

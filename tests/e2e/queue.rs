@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
-use harness::api::{assert_end, is_ended};
+use harness::api::{Api, assert_end, is_ended};
 use harness::eventually::LONG_PATIENCE;
 use harness::{Story, World, eventually, eventually_within, shared};
 use reqwest::Method;
@@ -373,13 +373,7 @@ async fn a_waiting_run_says_why(world: &World) {
     api.start(&pipeline).await;
     api.step_is(&pipeline, 1, "endless", "running").await;
     for (run_count, word) in [(1, "endless"), (2, "1")] {
-        let answer = api
-            .get(&format!(
-                "/api/v2/pipelines/{pipeline}/runs/{run_count}/explain"
-            ))
-            .await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        assert!(answer.text.contains(word), "{}", answer.text);
+        explained(&api, &pipeline, run_count, word).await;
     }
     api.post(
         &format!("/api/v2/pipelines/{pipeline}/stop"),
@@ -387,12 +381,19 @@ async fn a_waiting_run_says_why(world: &World) {
     )
     .await;
     for run_count in 1..=2 {
-        let run = api.ended(&pipeline, run_count).await;
-        let answer = api
-            .get(&format!(
-                "/api/v2/pipelines/{pipeline}/runs/{run_count}/explain"
-            ))
-            .await;
-        assert!(answer.text.contains("stopped"), "{}\n{run:#}", answer.text);
+        api.ended(&pipeline, run_count).await;
+        explained(&api, &pipeline, run_count, "stopped").await;
     }
+}
+
+/// Waits until a run is explained with this word: its scheduler may not have heard of it yet.
+async fn explained(api: &Api<'_>, pipeline: &str, run_count: i64, word: &str) {
+    let path = format!("/api/v2/pipelines/{pipeline}/runs/{run_count}/explain");
+    let what = format!("run {run_count} is explained with \"{word}\"");
+    eventually(&what, async || {
+        let answer = api.get(&path).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.text.contains(word).then_some(())
+    })
+    .await;
 }

@@ -7,8 +7,6 @@ use harness::api::{assert_end, states};
 use harness::{Settings, Shape, Story, World, own};
 use serde_json::json;
 
-use crate::ends::PROMPT;
-
 pub(crate) fn stories() -> Vec<Story> {
     own![
         queued_and_running_runs_survive_a_restart_of_everything,
@@ -76,7 +74,6 @@ async fn a_process_that_is_told_to_end_gives_its_runs_back(shape: Shape) {
     let server = world.server("executor");
     server.terminate();
     assert!(server.ended().await.success(), "{}", server.said());
-    let begun = std::time::Instant::now();
     world.start_again(server).await;
     let run = world.api().ended(&pipeline, 1).await;
     assert_end(&run, "succeeded", "completed");
@@ -86,11 +83,6 @@ async fn a_process_that_is_told_to_end_gives_its_runs_back(shape: Shape) {
     );
     let handed_back = api_log_has(&world, &pipeline, "attempt.handed-back").await;
     assert!(handed_back, "the attempt was not handed back");
-    assert!(
-        begun.elapsed() < PROMPT + PROMPT,
-        "it took {:?}",
-        begun.elapsed()
-    );
     world.finish().await;
 }
 

@@ -6,8 +6,9 @@ mod collector;
 use std::time::{Duration, Instant};
 
 use harness::api::{Api, assert_end};
+use harness::eventually::LONG_PATIENCE;
 use harness::world::{CANARY_NAME, TOKEN};
-use harness::{Settings, Shape, Story, World, eventually, own};
+use harness::{Settings, Shape, Story, World, eventually, eventually_within, own};
 use reqwest::Method;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -31,6 +32,9 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// How long a trace may take to come.
 const WHOLE: Duration = Duration::from_secs(20);
+
+/// Steps of each run that is looked at.
+const STEPS: usize = 3;
 
 /// A service and a span of its.
 type Named = (&'static str, &'static str);
@@ -71,6 +75,7 @@ async fn a_run_is_one_trace_from_the_request_into_its_steps(shape: Shape) {
          - {{id: third, run: 'exit 3'}}"
     );
     let pipeline = api.define_steps("traced", &steps).await;
+    messages_are_heard(&api).await;
 
     let ours = format!("00-{TRACE}-{CALLER}-01");
     let run = started(&api, &pipeline, Some(&ours)).await;
@@ -106,6 +111,20 @@ async fn a_run_is_one_trace_from_the_request_into_its_steps(shape: Shape) {
         assert!(!collector.has_seen(secret), "a secret is in a trace");
     }
     world.finish().await;
+}
+
+/// Runs something until a run goes through at once. The very first message of a world may be late,
+/// for consumers join their groups; then the scheduler finds the run by itself, which is in no trace.
+async fn messages_are_heard(api: &Api<'_>) {
+    /// Sooner than the scheduler looks for runs of which it has not heard.
+    const HEARD: Duration = Duration::from_secs(8);
+    let pipeline = api.define_steps("first", "- {id: a, run: 'true'}").await;
+    eventually_within(LONG_PATIENCE, "messages are heard", async || {
+        let begun = Instant::now();
+        api.through(&pipeline).await;
+        (begun.elapsed() < HEARD).then_some(())
+    })
+    .await;
 }
 
 /// A world that tells its traces to this address, and soon.
@@ -160,6 +179,10 @@ fn missing(spans: &[Seen], root: &str) -> Vec<String> {
     let mut missing: Vec<String> = orphans.map(|it| format!("the parent of {it:?}")).collect();
     let is =
         |it: &Seen, (service, name): (&str, &str)| (&*it.service, &*it.name) == (service, name);
+    let steps = spans.iter().filter(|it| it.name == "step").count();
+    if steps < STEPS {
+        missing.push(format!("{} of {STEPS} steps", STEPS - steps));
+    }
     for (what, because) in LINKS {
         let has_cause = |span: &Seen| {
             let parents = spans.iter().filter(|it| it.id == span.parent);
@@ -175,7 +198,7 @@ fn missing(spans: &[Seen], root: &str) -> Vec<String> {
 /// Checks what the spans of steps say.
 fn check_steps(spans: &[Seen], run_id: &serde_json::Value, pipeline: &str) {
     let steps: Vec<&Seen> = spans.iter().filter(|it| it.name == "step").collect();
-    assert_eq!(steps.len(), 3, "{steps:#?}");
+    assert_eq!(steps.len(), STEPS, "{steps:#?}");
     for (step, id) in steps.iter().zip(["first", "second", "third"]) {
         let said = |name: &str| step.attributes.get(name).map_or("", String::as_str);
         assert_eq!(said("step.id"), id, "{step:#?}");

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use contracts::message::Topic;
-use harness::api::assert_end;
+use harness::api::{assert_end, http};
 use harness::eventually::LONG_PATIENCE;
-use harness::{Settings, Shape, Story, World, eventually_within, own};
+use harness::{Settings, Shape, Story, World, eventually, eventually_within, own};
 use outbox::bus::{Heard, Post};
+use serde_json::Value;
 use xtask::services::{Name, Services};
 
 use crate::load::Load;
@@ -160,7 +161,7 @@ fn services() -> Services {
 }
 
 async fn a_broker_that_is_away_loses_nothing(shape: Shape) {
-    let world = World::start(Settings::of(shape)).await;
+    let world = World::start(Settings::of(shape).lease("15s")).await;
     let api = world.api();
     let load = Load::of(&world).await;
     let talk = format!(
@@ -179,6 +180,7 @@ async fn a_broker_that_is_away_loses_nothing(shape: Shape) {
     load.start(&world, 6, 10).await;
     world.api().stop(&load.pipeline, 10, "cancel").await;
     tokio::time::sleep(outage()).await;
+    assert!(impaired(&world).await["bus"].is_string());
     tokio::task::spawn_blocking(|| services().start(Name::Kafka))
         .await
         .unwrap()
@@ -189,7 +191,22 @@ async fn a_broker_that_is_away_loses_nothing(shape: Shape) {
     assert_eq!(run["attempt"], 1, "no step is cut: {run:#}");
     let lines = u64::try_from(api.output(&talking, 1).await.len()).unwrap();
     assert_eq!(lines, outage().as_secs() * 10);
+    eventually("the bus is no longer impaired", async || {
+        let impaired = impaired(&world).await;
+        impaired.as_object()?.is_empty().then_some(())
+    })
+    .await;
     world.finish().await;
+}
+
+/// What the process of the scheduler says is impaired; it is ready all the same.
+async fn impaired(world: &World) -> Value {
+    let url = world.url_of(world.server("scheduler"));
+    let url = format!("{}/readyz", url.expect("the process has an address"));
+    let answer = http().get(url).send().await.expect("it answers");
+    assert_eq!(answer.status(), 200);
+    let said: Value = answer.json().await.expect("it says what it misses");
+    said["impaired"].clone()
 }
 
 async fn a_broker_that_is_away_at_start_is_waited_for(shape: Shape) {

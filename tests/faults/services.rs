@@ -62,14 +62,14 @@ async fn runs_survive_a_crash_of_each_service_under_load(shape: Shape) {
 }
 
 async fn a_scheduler_restarts_with_leases_live(shape: Shape) {
-    let world = World::start(Settings::of(shape)).await;
-    let api = world.api();
-    let pipeline = api
-        .define_steps("leased", "- {id: long, run: 'sleep 5; echo done'}")
-        .await;
+    let world = World::start(Settings::of(shape).lease("20s")).await;
+    let (api, gate) = (world.api(), world.gate());
+    let steps = format!("- {{id: long, run: '{}; echo done'}}", gate.pass());
+    let pipeline = api.define_steps("leased", &steps).await;
     api.start(&pipeline).await;
     api.step_is(&pipeline, 1, "long", "running").await;
     world.crash("scheduler").await;
+    gate.open();
     let run = api.ended_at_last(&pipeline, 1).await;
     assert_end(&run, "succeeded", "completed");
     assert_eq!(run["attempt"], 1, "no lease lapsed: {run:#}");

@@ -53,6 +53,7 @@ async fn no_step_is_cut_by_an_outage_that_is_shorter_than_the_lease(shape: Shape
         load.start(&world, 6, 10).await;
     };
     let outage = async {
+        is_missing(&world, "scheduler store").await;
         tokio::time::sleep(OUTAGE).await;
         tokio::task::spawn_blocking(|| services().start(Name::Postgres))
             .await
@@ -60,6 +61,7 @@ async fn no_step_is_cut_by_an_outage_that_is_shorter_than_the_lease(shape: Shape
             .unwrap();
     };
     tokio::join!(meanwhile, outage);
+    world.ready().await;
     load.has_succeeded(&world, 10).await;
     let run = api.ended_at_last(&long, 1).await;
     assert_end(&run, "succeeded", "completed");

@@ -38,9 +38,6 @@ pub fn http() -> &'static Client {
     HTTP.get_or_init(|| {
         let client = runtime::tls::client()
             .connect_timeout(Duration::from_secs(5))
-            // A server closes a connection whose request it refused unread, perhaps just as another
-            // story uses it again.
-            .pool_max_idle_per_host(0)
             .no_proxy();
         client.build().expect("a client can be made")
     })

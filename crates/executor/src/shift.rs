@@ -1,20 +1,23 @@
 //! What an executor holds: its attempts, and what it has yet to say about those that it is through
 //! with.
 //!
-//! Orders are levels and not events: an attempt looks at what holds for it, so nothing is lost
-//! while it is busy.
-//!
 //! **Invariant:** there are never more attempts than slots (I11), and an attempt is here once: one
 //! that was left is not taken again, for its entries would have the numbers of the first ones (I9).
+
+mod orders;
+mod parting;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use contracts::scheduler::{Attempt, Ended, FromExecutor, HandBack, from_executor::Said};
+use contracts::scheduler::{Attempt, FromExecutor};
 use tokio::sync::{Notify, watch};
 
 use crate::attempt::state::{Fate, Stop};
+
+pub(crate) use self::orders::Orders;
+pub(crate) use self::parting::Parting;
 
 /// Attempts that were left and are known, at most.
 const LEFT_KNOWN: usize = 4096;
@@ -24,13 +27,6 @@ const LEFT_KNOWN: usize = 4096;
 pub(crate) struct Key {
     pub(crate) run_id: String,
     pub(crate) attempt: u32,
-}
-
-/// What holds for an attempt, as far as others have said.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Orders {
-    pub(crate) stop: Stop,
-    pub(crate) fate: Fate,
 }
 
 /// What becomes of an assignment.
@@ -44,23 +40,6 @@ pub(crate) enum Taken {
     Left(Parting),
     /// There is no slot for it.
     Full,
-}
-
-/// How an executor parts with an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parting {
-    /// It is over, and its run's owner knows.
-    Over,
-    /// It could not begin, there is no place.
-    Busy,
-    /// It is given back, and its processes are gone.
-    HandedBack,
-    /// It can't go on here, and what became of it can't be told.
-    Lost,
-    /// It is another's by now: nothing is said.
-    Forgotten,
-    /// The same, of one in which nothing had begun.
-    Unbegun,
 }
 
 /// The attempts of an executor.
@@ -82,11 +61,7 @@ struct Held {
 
 impl Held {
     fn remember(&mut self, key: &Key, parting: Parting) {
-        let again = match parting {
-            Parting::HandedBack => Parting::HandedBack,
-            Parting::Lost | Parting::Forgotten => Parting::Lost,
-            Parting::Over | Parting::Busy | Parting::Unbegun => return,
-        };
+        let Some(again) = parting.again() else { return };
         self.left.insert(key.clone(), again);
         if self.left.len() > LEFT_KNOWN {
             // Ids ascend with time: this is the oldest.
@@ -127,13 +102,13 @@ impl Shift {
     pub(crate) fn stop(&self, run_id: &str, stop: Stop) {
         let held = self.lock();
         let of_run = held.working.iter().filter(|(key, _)| key.run_id == run_id);
-        of_run.for_each(|(_, orders)| order(orders, stop, Fate::Own));
+        of_run.for_each(|(_, orders)| Orders::harden(orders, stop, Fate::Own));
     }
 
     /// Notes that an attempt is over without us.
     pub(crate) fn fence(&self, key: &Key) {
         if let Some(orders) = self.lock().working.get(key) {
-            order(orders, Stop::None, Fate::Forgotten);
+            Orders::harden(orders, Stop::None, Fate::Forgotten);
         }
     }
 
@@ -142,7 +117,7 @@ impl Shift {
         self.lock()
             .working
             .values()
-            .for_each(|orders| order(orders, Stop::None, fate));
+            .for_each(|orders| Orders::harden(orders, Stop::None, fate));
     }
 
     /// Parts with an attempt, whose slot is free from now on.
@@ -160,31 +135,7 @@ impl Shift {
     }
 
     fn say_of(&self, mut held: MutexGuard<'_, Held>, key: &Key, parting: Parting) {
-        let attempt = Some(Attempt {
-            run_id: key.run_id.clone(),
-            attempt: key.attempt,
-        });
-        let said = match parting {
-            Parting::Over => Some(Said::Ended(Ended {
-                attempt,
-                busy: false,
-            })),
-            Parting::Busy => Some(Said::Ended(Ended {
-                attempt,
-                busy: true,
-            })),
-            Parting::HandedBack => Some(Said::HandBack(HandBack {
-                attempt,
-                lost: false,
-            })),
-            Parting::Lost => Some(Said::HandBack(HandBack {
-                attempt,
-                lost: true,
-            })),
-            Parting::Forgotten | Parting::Unbegun => None,
-        };
-        held.unsaid
-            .extend(said.map(|said| FromExecutor { said: Some(said) }));
+        held.unsaid.extend(parting.said(key));
         drop(held);
         self.changed.notify_waiters();
     }
@@ -246,105 +197,10 @@ impl Shift {
     }
 }
 
-fn order(orders: &watch::Sender<Orders>, stop: Stop, fate: Fate) {
-    orders.send_if_modified(|held| {
-        let next = Orders {
-            stop: held.stop.max(stop),
-            fate: held.fate.max(fate),
-        };
-        std::mem::replace(held, next) != next
-    });
-}
-
 #[allow(clippy::cast_precision_loss, reason = "slots are few")]
 fn count(held: &Held) {
     metrics::gauge!("penstock_executor_slots_busy").set(held.working.len() as f64);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(run_id: &str) -> Key {
-        Key {
-            run_id: run_id.into(),
-            attempt: 1,
-        }
-    }
-
-    #[test]
-    fn an_attempt_is_taken_once_and_never_beyond_the_slots() {
-        let shift = Shift::new(2);
-        assert!(matches!(shift.take(key("a")), Taken::New(_)));
-        assert!(matches!(shift.take(key("a")), Taken::Held));
-        assert!(matches!(shift.take(key("b")), Taken::New(_)));
-        assert!(matches!(shift.take(key("c")), Taken::Full));
-        shift.part(&key("a"), Parting::Over);
-        assert!(matches!(shift.take(key("c")), Taken::New(_)));
-        assert_eq!(shift.holding().len(), 2);
-    }
-
-    #[test]
-    fn an_attempt_that_began_and_was_left_is_not_taken_again() {
-        for (parting, again) in [
-            (Parting::Forgotten, Some(Parting::Lost)),
-            (Parting::Lost, Some(Parting::Lost)),
-            (Parting::HandedBack, Some(Parting::HandedBack)),
-            (Parting::Unbegun, None),
-            (Parting::Busy, None),
-        ] {
-            let shift = Shift::new(1);
-            assert!(matches!(shift.take(key("a")), Taken::New(_)));
-            shift.part(&key("a"), parting);
-            let taken = match shift.take(key("a")) {
-                Taken::Left(again) => Some(again),
-                Taken::New(_) | Taken::Held | Taken::Full => None,
-            };
-            assert_eq!(taken, again, "{parting:?}");
-        }
-    }
-
-    #[test]
-    fn orders_only_become_harder() {
-        let shift = Shift::new(1);
-        let Taken::New(orders) = shift.take(key("a")) else {
-            panic!("taken")
-        };
-        shift.stop("a", Stop::Cancel);
-        shift.stop("a", Stop::Graceful);
-        shift.stop("b", Stop::Kill);
-        shift.fence(&key("a"));
-        shift.doom(Fate::HandedBack);
-        assert_eq!(
-            *orders.borrow(),
-            Orders {
-                stop: Stop::Cancel,
-                fate: Fate::Forgotten
-            }
-        );
-    }
-
-    #[tokio::test]
-    async fn every_parting_but_forgetting_is_said_once() {
-        let shift = Shift::new(4);
-        for (run, parting) in [
-            ("a", Parting::Over),
-            ("b", Parting::Busy),
-            ("c", Parting::HandedBack),
-            ("d", Parting::Forgotten),
-        ] {
-            let _ = shift.take(key(run));
-            shift.part(&key(run), parting);
-        }
-        shift.idle().await;
-        shift.has_something_to_say().await;
-        let said: Vec<_> = std::iter::from_fn(|| shift.next_to_say()).collect();
-        assert_eq!(said.len(), 3);
-        assert!(matches!(
-            said[1].said,
-            Some(Said::Ended(Ended { busy: true, .. }))
-        ));
-        assert!(matches!(said[2].said, Some(Said::HandBack(_))));
-        shift.all_said().await;
-    }
-}
+mod tests;

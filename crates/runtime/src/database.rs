@@ -6,32 +6,35 @@
 //!
 //! On `SQLite` there is one writer, with group commit: transactions that wait for it are committed
 //! together with one fsync ([`group`]). What [`Tx::commit`] acknowledged survives power loss.
+//! A server of `PostgreSQL` may go away and come back; [`watch`] tells of it.
 //!
 //! **Invariant:** inside a transaction nothing asks the pool; helpers take `&DatabaseTransaction`.
 
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
-    DbErr, Statement, TransactionTrait as _,
+    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, Statement,
+    TransactionTrait as _,
 };
 pub use sea_orm_migration::MigratorTrait;
 
 use crate::Readiness;
 
 mod away;
+mod connect;
 mod group;
+mod watch;
 
 use away::is_broken;
 pub use away::{Disk, full, is_away};
+use connect::{
+    POSTGRES_CONNECTIONS, SQLITE_READERS, connect, is_postgres, postgres, schema, sqlite,
+    sqlite_file,
+};
+pub use watch::watch;
 
-/// Readers of a `SQLite` file.
-const SQLITE_READERS: u32 = 4;
-/// Connections of a service to `PostgreSQL`, at most.
-const POSTGRES_CONNECTIONS: u32 = 12;
 /// How often `begin` tries again with a fresh connection when a pooled one turns out to be dead.
 const DEAD_CONNECTIONS: u32 = POSTGRES_CONNECTIONS + 1;
 
@@ -83,7 +86,7 @@ impl Database {
         service: &'static str,
         ready: &Readiness,
     ) -> Result<Self, Error> {
-        let seam = format!("{service} store");
+        let seam = seam(service);
         ready.missing(&seam, "it is being opened");
         let mut pause = Duration::from_millis(100);
         loop {
@@ -118,7 +121,7 @@ impl Database {
                 reader,
                 writer: Writer::Group(group::Writer::new(&file, writer)),
             })
-        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        } else if is_postgres(url) {
             let first = connect(postgres(url, service, 1)).await.map_err(store)?;
             migrate_under_lock::<M>(&first, service).await?;
             first.close().await.map_err(store)?;
@@ -216,52 +219,9 @@ fn clock_sql(db: &impl ConnectionTrait) -> &'static str {
     }
 }
 
-fn sqlite_file(directory: &str, service: &str) -> Result<PathBuf, DbErr> {
-    std::fs::create_dir_all(directory)
-        .map_err(|error| DbErr::Custom(format!("{directory} can't be made: {error}")))?;
-    Ok(Path::new(directory).join(format!("{service}.db")))
-}
-
-#[allow(clippy::disallowed_methods, reason = "this is the place that connects")]
-async fn connect(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
-    sea_orm::Database::connect(options).await
-}
-
-fn sqlite(file: &Path, connections: u32) -> ConnectOptions {
-    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", file.display()));
-    options
-        .max_connections(connections)
-        .min_connections(1)
-        .sqlx_logging(false)
-        .test_before_acquire(false)
-        .acquire_timeout(Duration::from_secs(30))
-        .map_sqlx_sqlite_opts(|options| {
-            options
-                .pragma("journal_mode", "WAL")
-                .pragma("synchronous", "FULL")
-                .pragma("busy_timeout", "10000")
-                .pragma("foreign_keys", "ON")
-                .pragma("cache_size", "-1024")
-                .pragma("journal_size_limit", "16777216")
-        });
-    options
-}
-
-fn postgres(url: &str, service: &str, connections: u32) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(connections)
-        .min_connections(1)
-        .sqlx_logging(false)
-        .test_before_acquire(false)
-        .connect_timeout(Duration::from_secs(5))
-        .acquire_timeout(Duration::from_secs(10))
-        .set_schema_search_path(schema(service));
-    options
-}
-
-fn schema(service: &str) -> String {
-    service.replace('-', "_")
+/// What `/readyz` calls the store of a service.
+fn seam(service: &str) -> String {
+    format!("{service} store")
 }
 
 /// Two processes that start at once migrate one after the other.

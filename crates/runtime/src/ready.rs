@@ -1,13 +1,22 @@
-//! Which seams of this process are missing, and why: what `/readyz` answers.
+//! Which seams of this process are missing or impaired, and why: what `/readyz` answers.
+//!
+//! A process is not ready while it misses something that it can't do its work without. What it can
+//! do without for a while, it tells of and stays ready.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+/// Seams by name, each with what is wrong with it.
+type Seams = BTreeMap<String, String>;
+
 /// What the process still waits for. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<watch::Sender<BTreeMap<String, String>>>);
+pub struct Readiness {
+    missing: Arc<watch::Sender<Seams>>,
+    impaired: Arc<watch::Sender<Seams>>,
+}
 
 impl Readiness {
     /// Nothing is missing.
@@ -17,33 +26,47 @@ impl Readiness {
 
     /// Says that `seam` (for instance "pipeline store") is missing, and why.
     pub fn missing(&self, seam: &str, why: impl Into<String>) {
-        let (seam, why) = (seam.to_owned(), why.into());
-        self.0.send_modify(|seams| drop(seams.insert(seam, why)));
+        note(&self.missing, seam, why.into());
+    }
+
+    /// Says that `seam` is away for a while, and why; the process does its work all the same.
+    pub fn impaired(&self, seam: &str, why: impl Into<String>) {
+        note(&self.impaired, seam, why.into());
     }
 
     /// Says that `seam` is there.
     pub fn present(&self, seam: &str) {
-        self.0
-            .send_if_modified(|seams| seams.remove(seam).is_some());
+        for seams in [&self.missing, &self.impaired] {
+            seams.send_if_modified(|seams| seams.remove(seam).is_some());
+        }
     }
 
     /// Each missing seam and why, by name; empty when the process is ready.
-    pub fn report(&self) -> BTreeMap<String, String> {
-        self.0.borrow().clone()
+    pub fn report(&self) -> Seams {
+        self.missing.borrow().clone()
+    }
+
+    /// Each impaired seam and why, by name.
+    pub fn impairments(&self) -> Seams {
+        self.impaired.borrow().clone()
     }
 
     /// Waits until nothing is missing.
     pub async fn complete(&self) {
-        let mut seams = self.0.subscribe();
+        let mut seams = self.missing.subscribe();
         // The sender lives in `self`, so the wait can't fail.
         let _ = seams.wait_for(BTreeMap::is_empty).await;
     }
 
     /// Waits until something is missing.
     pub async fn incomplete(&self) {
-        let mut seams = self.0.subscribe();
+        let mut seams = self.missing.subscribe();
         let _ = seams.wait_for(|seams| !seams.is_empty()).await;
     }
+}
+
+fn note(seams: &watch::Sender<Seams>, seam: &str, why: String) {
+    seams.send_modify(|seams| drop(seams.insert(seam.to_owned(), why)));
 }
 
 #[cfg(test)]
@@ -62,5 +85,15 @@ mod tests {
         ready.present("store");
         waiting.await;
         assert!(ready.report().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_process_that_can_do_without_a_seam_is_ready() {
+        let ready = Readiness::new();
+        ready.impaired("bus", "no broker");
+        ready.complete().await;
+        assert_eq!(ready.impairments()["bus"], "no broker");
+        ready.present("bus");
+        assert!(ready.impairments().is_empty());
     }
 }

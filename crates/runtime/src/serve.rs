@@ -4,11 +4,11 @@
 //! refused. `/livez` is the process, `/readyz` its seams, `/metrics` Prometheus' text.
 
 mod connections;
+mod rest;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -21,7 +21,6 @@ use serde_json::json;
 use subtle::ConstantTimeEq as _;
 use tokio::net::{TcpListener, TcpSocket};
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Status};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -109,24 +108,11 @@ pub async fn grpc(
     let (health, health_service) = tonic_health::server::health_reporter();
     serves(&health, ready.report().is_empty()).await;
     follow(health, ready.clone(), tasks);
-    let draining = tasks.draining().clone();
     let services = routes
         .add_service(health_service)
         .into_axum_router()
         .layer(from_fn_with_state(Arc::new(key), peers_only));
-    let router = tonic::transport::Server::builder()
-        .tcp_nodelay(true)
-        .http2_keepalive_interval(Some(Duration::from_secs(20)))
-        .add_routes(Routes::from(services));
-    tasks.spawn(async move {
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let outcome = router
-            .serve_with_incoming_shutdown(incoming, draining.cancelled())
-            .await;
-        if let Err(error) = outcome {
-            tracing::error!("the gRPC listener ended: {}", crate::fault::chain(&error));
-        }
-    });
+    connections::grpc(listener, services, tasks);
 }
 
 /// Says what is true of the process as long as it lives.
@@ -193,7 +179,7 @@ async fn readyz(State(ready): State<Readiness>) -> impl IntoResponse {
     };
     (
         code,
-        axum::Json(json!({"status": status, "missing": missing})),
+        axum::Json(json!({"status": status, "missing": missing, "impaired": ready.impairments()})),
     )
 }
 

@@ -25,6 +25,7 @@ mod event;
 mod publish;
 mod read;
 mod topics;
+mod watch;
 
 pub(super) use broadcast::Broadcast;
 use publish::Producer;
@@ -66,7 +67,10 @@ impl Broker {
             classic: AtomicBool::new(false),
         }));
         match broker.prepare().await {
-            Ok(()) => ready.present(SEAM),
+            Ok(()) => {
+                ready.present(SEAM);
+                watch::start(&broker, ready, tasks);
+            }
             Err(Error::Away(why)) => {
                 ready.missing(SEAM, &why);
                 tracing::warn!("the bus is away: {why}");
@@ -84,6 +88,7 @@ impl Broker {
 
     fn prepare_later(&self, ready: &Readiness, tasks: &Tasks) {
         let (broker, ready, draining) = (self.clone(), ready.clone(), tasks.draining().clone());
+        let watchers = tasks.clone();
         let work = async move {
             let mut pause = Duration::from_millis(100);
             while let Err(error) = broker.prepare().await {
@@ -93,6 +98,7 @@ impl Broker {
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             ready.present(SEAM);
+            watch::start(&broker, &ready, &watchers);
         };
         tasks.spawn(async move {
             let _ = draining.run_until_cancelled(work).await;

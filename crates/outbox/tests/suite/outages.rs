@@ -114,6 +114,29 @@ async fn what_is_published_while_the_broker_is_away_arrives_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_goes_away_impairs_a_process_until_it_is_back() {
+    let place = Place::mock();
+    let (ready, tasks) = (Readiness::new(), Tasks::new());
+    let _bus = Bus::open(&place.config, &ready, &tasks).await.unwrap();
+    let impaired = async |is: bool| {
+        within(async {
+            while ready.impairments().contains_key("bus") != is {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    };
+    for _ in 0..2 {
+        place.mock_cluster().broker_down(1).unwrap();
+        impaired(true).await;
+        assert_eq!(ready.report(), [].into(), "it does its work all the same");
+        place.mock_cluster().broker_up(1).unwrap();
+        impaired(false).await;
+    }
+    tasks.drain();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_is_missing_is_named_at_start() {
     let mock = rdkafka::mocking::MockCluster::new(1).unwrap();
     for topic in Topic::ALL

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gateway::Upstreams;
 use outbox::Bus;
-use runtime::database::MigratorTrait;
+use runtime::database::{self, MigratorTrait};
 use runtime::front::Front;
 use runtime::{Database, Readiness, Route, Tasks, route, serve};
 
@@ -30,10 +30,12 @@ pub(super) struct Seams {
 }
 
 impl Seams {
-    /// Opens the store of a service, waiting while it is away.
+    /// Opens the store of a service, waiting while it is away, and watches it from then on.
     pub(super) async fn store<M: MigratorTrait>(&self, role: Role) -> Result<Database, Fault> {
         let url = &self.config.database.url;
-        Ok(Database::open::<M>(url, role.name(), &self.ready).await?)
+        let store = Database::open::<M>(url, role.name(), &self.ready).await?;
+        database::watch(url, role.name(), &self.ready, &self.tasks);
+        Ok(store)
     }
 }
 

@@ -20,7 +20,7 @@ use sea_orm::{
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use super::away::LOST;
-use super::{connect, sqlite};
+use super::connect::{connect, sqlite};
 
 /// How long a connection that failed may take to close.
 const CLOSING: Duration = Duration::from_secs(10);

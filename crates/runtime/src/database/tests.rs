@@ -1,5 +1,7 @@
 //! What the store keeps, on a `SQLite` file.
 
+use std::path::Path;
+
 use sea_orm_migration::prelude::*;
 
 use super::*;

@@ -80,3 +80,16 @@ async fn reflection_lists_what_was_described() {
     assert!(names.contains(&"grpc.health.v1.Health"), "{names:?}");
     tasks.drain();
 }
+
+#[tokio::test]
+async fn a_message_that_is_too_long_is_refused() {
+    let (tasks, ready) = (Tasks::new(), Readiness::new());
+    let mut health = HealthClient::new(open(Routes::default(), &ready, &tasks).await);
+    let asks_for = |service: String| HealthCheckRequest { service };
+    let long = asks_for("x".repeat(4 * 1024 * 1024));
+    let refused = timeout(PATIENCE, health.check(long)).await.unwrap();
+    assert_eq!(refused.unwrap_err().code(), Code::OutOfRange);
+    let known = health.check(asks_for(String::new())).await.unwrap();
+    assert_eq!(known.into_inner().status(), Said::Serving);
+    tasks.drain();
+}

@@ -1,6 +1,7 @@
 //! How the client library is set up.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::ClientConfig;
@@ -32,6 +33,8 @@ const AUTHORITIES: [&str; 5] = [
 #[derive(Debug, Clone, Default)]
 pub(super) struct Quiet {
     complaint: Arc<Mutex<String>>,
+    /// No broker could be reached lately.
+    lost_all: Arc<AtomicBool>,
 }
 
 impl Quiet {
@@ -46,6 +49,11 @@ impl Quiet {
         } else {
             Error::away(format!("{error}: {complaint}"))
         }
+    }
+
+    /// Whether it was said since the last time that no broker can be reached.
+    pub(super) fn take_lost_all(&self) -> bool {
+        self.lost_all.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -66,7 +74,10 @@ impl ClientContext for Quiet {
         let code = error.rdkafka_error_code();
         let advice = match code {
             // Says only that all have complained.
-            Some(Code::AllBrokersDown) => return,
+            Some(Code::AllBrokersDown) => {
+                self.lost_all.store(true, Ordering::Relaxed);
+                return;
+            }
             Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
                 "; check bus.username, bus.password and bus.sasl_mechanism"
             }

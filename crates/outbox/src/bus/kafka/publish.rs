@@ -58,6 +58,11 @@ impl Producer {
         self.said.away(error)
     }
 
+    /// Whether the client has said since the last time that it reaches no broker.
+    pub(super) fn take_lost_all(&self) -> bool {
+        self.said.take_lost_all()
+    }
+
     pub(super) async fn publish(&self, posts: &[Post]) -> Result<Vec<Result<(), Refused>>, Error> {
         match tokio::time::timeout(PATIENCE, self.send_all(posts)).await {
             Ok(outcome) => outcome,

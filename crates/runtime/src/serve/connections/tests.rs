@@ -7,6 +7,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 
+mod peers;
+
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n";
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -18,7 +20,7 @@ struct Here {
     go: Arc<Semaphore>,
 }
 
-async fn open(connections: usize, header: Duration) -> Here {
+async fn open(connections: usize, silence: Duration) -> Here {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (asked, go) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
@@ -32,21 +34,22 @@ async fn open(connections: usize, header: Duration) -> Here {
         }
     };
     let tasks = Tasks::new();
-    let limits = Limits {
-        connections,
-        header,
-    };
-    serve(
-        listener,
-        Router::new().route("/", get(answer)),
-        limits,
-        &tasks,
-    );
+    let router = Router::new().route("/", get(answer));
+    serve_http(listener, router, limits(connections, silence), &tasks);
     Here {
         address,
         tasks,
         asked,
         go,
+    }
+}
+
+fn limits(connections: usize, silence: Duration) -> Limits {
+    Limits {
+        connections,
+        silence,
+        calls: 100,
+        ping: PATIENCE,
     }
 }
 
@@ -145,14 +148,15 @@ async fn draining_lets_an_answer_finish_and_closes_the_rest() {
 }
 
 #[test]
-fn half_of_the_files_are_for_all_else() {
-    for (files, room) in [
-        (None, 4096),
-        (Some(1024), 512),
-        (Some(1 << 20), 4096),
-        (Some(0), 1),
+fn a_share_of_the_files_is_for_all_else() {
+    for (files, share, room) in [
+        (None, 2, 4096),
+        (Some(1024), 2, 512),
+        (Some(1024), 4, 256),
+        (Some(1 << 20), 4, 4096),
+        (Some(0), 2, 1),
     ] {
-        assert_eq!(connections(files), room);
+        assert_eq!(connections(files, share), room);
     }
 }
 

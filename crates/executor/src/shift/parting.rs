@@ -1,0 +1,53 @@
+//! How an executor parts with an attempt, and what it says of that.
+
+use contracts::scheduler::{Attempt, Ended, FromExecutor, HandBack, from_executor::Said};
+
+use super::Key;
+
+/// How an executor parts with an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// It is over, and its run's owner knows.
+    Over,
+    /// It could not begin, there is no place.
+    Busy,
+    /// It is given back, and its processes are gone.
+    HandedBack,
+    /// It can't go on here, and what became of it can't be told.
+    Lost,
+    /// It is another's by now: nothing is said.
+    Forgotten,
+    /// The same, of one in which nothing had begun.
+    Unbegun,
+}
+
+impl Parting {
+    /// What is to be said should the attempt be assigned once more; nothing if it may begin then.
+    pub(super) fn again(self) -> Option<Self> {
+        match self {
+            Self::HandedBack => Some(Self::HandedBack),
+            Self::Lost | Self::Forgotten => Some(Self::Lost),
+            Self::Over | Self::Busy | Self::Unbegun => None,
+        }
+    }
+
+    /// What the scheduler is told, if anything.
+    pub(super) fn said(self, key: &Key) -> Option<FromExecutor> {
+        let attempt = Some(Attempt {
+            run_id: key.run_id.clone(),
+            attempt: key.attempt,
+        });
+        let said = match self {
+            Self::Over | Self::Busy => Said::Ended(Ended {
+                attempt,
+                busy: self == Self::Busy,
+            }),
+            Self::HandedBack | Self::Lost => Said::HandBack(HandBack {
+                attempt,
+                lost: self == Self::Lost,
+            }),
+            Self::Forgotten | Self::Unbegun => return None,
+        };
+        Some(FromExecutor { said: Some(said) })
+    }
+}
