@@ -1,6 +1,6 @@
 //! What operators look at.
 
-use contracts::message::TokenUsed;
+use contracts::message::{TokenUsed, UserActed};
 use harness::api::http;
 use harness::topics::Told;
 use harness::{Shape, Story, World, eventually, shared};
@@ -27,6 +27,7 @@ pub(crate) fn stories() -> Vec<Story> {
         the_configuration_is_printed_without_secrets,
         a_configuration_that_no_server_would_have_is_not_printed,
         uses_of_tokens_are_told,
+        a_change_and_the_use_that_brought_it_about_name_each_other,
     ];
     all.into_iter().chain(spread).collect()
 }
@@ -173,6 +174,33 @@ async fn a_configuration_that_no_server_would_have_is_not_printed(world: &World)
         assert_eq!((said.code, said.out.as_str()), (Some(64), ""), "{said:?}");
         assert!(said.err.contains(named), "{said:?}");
     }
+}
+
+async fn a_change_and_the_use_that_brought_it_about_name_each_other(world: &World) {
+    let api = world.api();
+    let id = api.define_steps("audited", "- {id: a, run: 'true'}").await;
+    api.start(&id).await;
+    api.ended(&id, 1).await;
+    let told = eventually("both are told", async || {
+        let all = world.bus().all(world).await;
+        let acts = all.iter().filter_map(Told::decode::<UserActed>);
+        let acts: Vec<_> = acts.filter(|it| it.target_id == id).collect();
+        let uses: Vec<_> = all.iter().filter_map(Told::decode::<TokenUsed>).collect();
+        let used = |act: &UserActed| {
+            let used = act.r#use.as_ref()?;
+            let of_it = uses.iter().find(|it| it.use_id == used.id)?;
+            Some((act.action.clone(), of_it.target.clone(), of_it.http_status))
+        };
+        let both: Vec<_> = acts.iter().filter_map(used).collect();
+        (both.len() >= 2).then_some(both)
+    })
+    .await;
+    let expected = [
+        ("create", "POST /api/v2/pipelines".to_owned(), 201),
+        ("run", format!("POST /api/v2/pipelines/{id}/runs"), 202),
+    ];
+    let expected = expected.map(|(action, target, status)| (action.to_owned(), target, status));
+    assert_eq!(told, expected);
 }
 
 async fn uses_of_tokens_are_told(world: &World) {
