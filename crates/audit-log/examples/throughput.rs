@@ -12,7 +12,7 @@ use contracts::audit::audit_log_client::AuditLogClient;
 use contracts::id::{PipelineId, RunId};
 use contracts::message::{ActivityBatch, ActivityEntry, RunChanged, RunState, Stream};
 use outbox::{Bus, Post, bus};
-use runtime::{Database, Readiness, Tasks, clock, route};
+use runtime::{Readiness, Tasks, clock, route};
 
 const LINES: u64 = 1_000_000;
 /// Lines of a batch, about 64 KiB of JSON.
@@ -41,9 +41,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     publish(&bus, &run_id, &pipeline_id, now_ms).await?;
     report("published", begun.elapsed());
 
-    let database = Database::open::<audit_log::Migrator>(&store, "audit-log", &ready).await?;
+    let config = audit_log::Config {
+        key_file: folder.path().join("audit-key"),
+        ..audit_log::Config::default()
+    };
+    let stores = audit_log::Stores::open(&config, &store, &ready).await?;
     let begun = Instant::now();
-    let routes = audit_log::start(audit_log::Config::default(), database, bus, &tasks).await?;
+    let routes = audit_log::start(config, stores, bus, &tasks).await?;
     let client = AuditLogClient::new(route::local(routes, route::LIMIT));
     let run_id = run_id.to_string();
     follow(client.clone(), &run_id).await?;

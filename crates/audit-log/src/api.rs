@@ -2,8 +2,9 @@
 
 use contracts::audit::audit_log_server::AuditLog;
 use contracts::audit::{
-    Entry, LatestActivityRequest, LatestActivityResponse, QueryActivityRequest,
-    QueryActivityResponse,
+    Entry, ExportAuditRequest, ExportAuditResponse, LatestActivityRequest, LatestActivityResponse,
+    ListActionsRequest, ListActionsResponse, ListAuditKeysRequest, ListAuditKeysResponse,
+    ListTokenUsesRequest, ListTokenUsesResponse, QueryActivityRequest, QueryActivityResponse,
 };
 use contracts::id::is_object_id;
 use futures::StreamExt as _;
@@ -11,11 +12,13 @@ use futures::stream::BoxStream;
 use runtime::clock;
 use tonic::{Request, Response, Status};
 
-use crate::Error;
 use crate::page::{Page, Shown};
 use crate::record::Record;
 use crate::store::{Ask, Store, Which, Whose};
 use crate::tail::Tails;
+use crate::{Error, export};
+
+mod records;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +43,7 @@ impl Api {
 #[tonic::async_trait]
 impl AuditLog for Api {
     type TailActivityStream = BoxStream<'static, Result<QueryActivityResponse, Status>>;
+    type ExportAuditStream = BoxStream<'static, Result<ExportAuditResponse, Status>>;
 
     async fn query_activity(
         &self,
@@ -81,6 +85,44 @@ impl AuditLog for Api {
         let entries = latest.records.into_iter().flat_map(told).collect();
         let next = latest.next.map(|it| it.to_string()).unwrap_or_default();
         Ok(Response::new(LatestActivityResponse { entries, next }))
+    }
+
+    async fn list_actions(
+        &self,
+        request: Request<ListActionsRequest>,
+    ) -> Result<Response<ListActionsResponse>, Status> {
+        let request = request.into_inner();
+        let sieve = records::sieve(request.filter.unwrap_or_default())?;
+        let slice = self.store.actions(&sieve, request.with_changes).await?;
+        Ok(Response::new(records::actions(&sieve.account, slice)))
+    }
+
+    async fn list_token_uses(
+        &self,
+        request: Request<ListTokenUsesRequest>,
+    ) -> Result<Response<ListTokenUsesResponse>, Status> {
+        let sieve = records::sieve(request.into_inner().filter.unwrap_or_default())?;
+        let slice = self.store.token_uses(&sieve).await?;
+        Ok(Response::new(records::token_uses(&sieve.account, slice)))
+    }
+
+    async fn export_audit(
+        &self,
+        request: Request<ExportAuditRequest>,
+    ) -> Result<Response<Self::ExportAuditStream>, Status> {
+        let request = request.into_inner();
+        let times = records::times(request.from_ms, request.to_ms)?;
+        let lines = export::lines(&self.store, request.account, times, clock::now_ms()).await?;
+        let answers = lines.map(|lines| Ok(ExportAuditResponse { lines: lines? }));
+        Ok(Response::new(answers.boxed()))
+    }
+
+    async fn list_audit_keys(
+        &self,
+        _: Request<ListAuditKeysRequest>,
+    ) -> Result<Response<ListAuditKeysResponse>, Status> {
+        let keys = self.store.keys().await?;
+        Ok(Response::new(records::keys(keys)))
     }
 }
 

@@ -115,3 +115,178 @@ pub(crate) mod attempt {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+pub(crate) mod user_action {
+    //! What a user did.
+
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "user_action")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) account: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        /// Of its link.
+        pub(crate) position: i64,
+        pub(crate) id: String,
+        pub(crate) user_id: String,
+        pub(crate) user_name: String,
+        pub(crate) user_email: String,
+        pub(crate) token_id: String,
+        pub(crate) kind: String,
+        pub(crate) action: String,
+        pub(crate) target_id: String,
+        pub(crate) target_name: String,
+        pub(crate) before_json: String,
+        pub(crate) after_json: String,
+        pub(crate) at_ms: i64,
+        pub(crate) use_id: String,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod token_use {
+    //! A use of a token.
+
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "token_use")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) account: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        /// Of its link.
+        pub(crate) position: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        /// Its place in the link, from 0.
+        pub(crate) number: i64,
+        pub(crate) id: String,
+        pub(crate) token_id: String,
+        pub(crate) user_id: String,
+        pub(crate) scope: String,
+        /// Method and path.
+        pub(crate) target: String,
+        /// The path alone, without the prefix that all have.
+        pub(crate) path: String,
+        pub(crate) outcome: String,
+        pub(crate) ip: String,
+        pub(crate) user_agent: String,
+        /// 0 if it is not known.
+        pub(crate) http_status: i64,
+        pub(crate) at_ms: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod link {
+    //! A link of a chain.
+
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_link")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) account: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) book: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        /// From 1.
+        pub(crate) position: i64,
+        pub(crate) hash: String,
+        pub(crate) stored_ms: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod checkpoint {
+    //! A signed position of a chain.
+
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_checkpoint")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) account: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) book: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) position: i64,
+        /// Of the link there.
+        pub(crate) hash: String,
+        /// Of the link there.
+        pub(crate) stored_ms: i64,
+        pub(crate) at_ms: i64,
+        pub(crate) key_id: String,
+        pub(crate) signature: String,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod key {
+    //! A public key that signed checkpoints.
+
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_key")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) key_id: String,
+        pub(crate) public_key: String,
+        pub(crate) at_ms: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod head {
+    //! Where a chain ends: the row that is locked by who makes it longer.
+
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_head")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) account: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) book: String,
+        /// 0 before the first link.
+        pub(crate) position: i64,
+        pub(crate) hash: String,
+        pub(crate) stored_ms: i64,
+        /// Records behind the last checkpoint.
+        pub(crate) unsigned_records: i64,
+        /// When the first of them was kept.
+        pub(crate) unsigned_since_ms: i64,
+        pub(crate) touched_ms: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

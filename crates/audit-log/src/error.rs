@@ -19,6 +19,30 @@ pub enum Error {
     /// A page of no or too many entries.
     #[error("limit is {0} and must be between 1 and 1000")]
     Limit(u32),
+    /// Two times, or one, that can't be.
+    #[error("from_ms and to_ms must be 0 or a time after 1970, the second after the first")]
+    Times,
+    /// Records were removed while they were read.
+    #[error("the oldest of these records were removed meanwhile: ask again")]
+    Removed,
+    /// What was given as the key isn't one.
+    #[error(
+        "the key of the record chain in {0} is not a key: 32 bytes are expected, as 64 hex digits or \
+         as base64"
+    )]
+    Key(String),
+    /// The file of the key can't be read or made.
+    #[error(transparent)]
+    File(#[from] runtime::private_file::Error),
+    /// The store can't be opened.
+    #[error(transparent)]
+    Open(#[from] runtime::database::Error),
+    /// Two roles were set up, and the one that runs may change what it keeps.
+    #[error(
+        "the role {0} of database.url may change audit records, although audit_log.database_owner is \
+         set: give it a role that neither owns the tables nor is a superuser (docs/audit.md)"
+    )]
+    Role(String),
     /// As many followers as this instance serves.
     #[error("{0} followers are served already: try again later, or ask for pages")]
     Followers(u32),
@@ -52,11 +76,19 @@ impl Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Cursor(_) | Self::Id(_) | Self::Nothing | Self::Limit(_) => Kind::Invalid,
+            Self::Cursor(_) | Self::Id(_) | Self::Nothing | Self::Limit(_) | Self::Times => {
+                Kind::Invalid
+            }
             Self::Followers(_) | Self::Slow { .. } => Kind::Busy,
             Self::Draining { .. } => Kind::Unavailable,
+            Self::Removed => Kind::Conflict,
             Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
-            Self::Row(_) | Self::Store(_) => Kind::Internal,
+            Self::Key(_)
+            | Self::File(_)
+            | Self::Open(_)
+            | Self::Role(_)
+            | Self::Row(_)
+            | Self::Store(_) => Kind::Internal,
         }
     }
 
@@ -66,6 +98,12 @@ impl Fault for Error {
             Self::Id(_) => "ID",
             Self::Nothing => "NOTHING",
             Self::Limit(_) => "LIMIT",
+            Self::Times => "TIMES",
+            Self::Removed => "REMOVED",
+            Self::Key(_) => "KEY",
+            Self::File(_) => "FILE",
+            Self::Open(_) => "OPEN",
+            Self::Role(_) => "ROLE",
             Self::Followers(_) => "FOLLOWERS",
             Self::Slow { .. } => "SLOW",
             Self::Draining { .. } => "DRAINING",

@@ -1,9 +1,13 @@
-//! What the audit log does on hearing messages: output is stored, what happened becomes lines.
+//! What the audit log does on hearing messages: output is stored, what happened becomes lines, and
+//! who did what becomes records.
+
+mod records;
 
 use std::collections::BTreeMap;
 
 use contracts::message::{
     ActivityBatch, AttemptBegan, AttemptEnded, GateDecided, Message, RunChanged, StepChanged,
+    UserActed,
 };
 use outbox::{Deaf, Hear, Heard};
 use runtime::clock;
@@ -12,6 +16,8 @@ use sea_orm::DatabaseTransaction;
 use crate::bells::Bells;
 use crate::store::{Key, Log, News, Store};
 use crate::{Error, chunk, line};
+
+pub(crate) use records::Ledger;
 
 /// Hears output. Repeats are told by the entries' numbers.
 #[derive(Debug)]
@@ -72,17 +78,22 @@ fn gathered(messages: &[Heard]) -> Result<BTreeMap<Key, Log>, Deaf> {
     Ok(logs)
 }
 
-/// Hears what has happened to runs.
+/// Hears what has happened to runs, and what users did.
 #[derive(Debug)]
 pub(crate) struct Events {
     store: Store,
     bells: Bells,
+    ledger: Ledger,
 }
 
 impl Events {
-    /// Stores in `store` and rings `bells`.
-    pub(crate) fn new(store: Store, bells: Bells) -> Self {
-        Self { store, bells }
+    /// Stores in `store` and rings `bells`; what users did goes to `ledger`.
+    pub(crate) fn new(store: Store, bells: Bells, ledger: Ledger) -> Self {
+        Self {
+            store,
+            bells,
+            ledger,
+        }
     }
 }
 
@@ -93,11 +104,13 @@ impl Hear for Events {
         if !news.is_empty() {
             self.store.keep_news(tx, news, clock::now_ms()).await?;
         }
-        Ok(())
+        self.ledger.keep(tx, messages).await
     }
 
     fn heard(&self, messages: &[Heard]) {
         ring(&self.bells, messages);
+        self.ledger
+            .kept(messages.iter().filter(|it| it.is::<UserActed>()).count());
     }
 }
 

@@ -10,7 +10,12 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(outbox::Tables), Box::new(Activity), Box::new(Days)]
+        vec![
+            Box::new(outbox::Tables),
+            Box::new(Activity),
+            Box::new(Days),
+            Box::new(Ledger),
+        ]
     }
 }
 
@@ -179,6 +184,119 @@ impl MigrationTrait for Days {
 
     async fn down(&self, _manager: &SchemaManager) -> Result<(), DbErr> {
         // The tables are the same for who reads and writes them.
+        Ok(())
+    }
+}
+
+/// User actions, token uses, and the chains that they are in.
+struct Ledger;
+
+impl MigrationName for Ledger {
+    fn name(&self) -> &'static str {
+        "m0003_ledger"
+    }
+}
+
+const LEDGER: &[&str] = &[
+    "CREATE TABLE user_action (
+        account TEXT NOT NULL,
+        position BIGINT NOT NULL,
+        id VARCHAR(24) NOT NULL,
+        user_id TEXT NOT NULL,
+        user_name TEXT NOT NULL,
+        user_email TEXT NOT NULL,
+        token_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        action TEXT NOT NULL,
+        target_id TEXT NOT NULL,
+        target_name TEXT NOT NULL,
+        before_json TEXT NOT NULL,
+        after_json TEXT NOT NULL,
+        at_ms BIGINT NOT NULL,
+        use_id TEXT NOT NULL,
+        PRIMARY KEY (account, position))",
+    "CREATE UNIQUE INDEX user_action_by_id ON user_action (account, id)",
+    "CREATE INDEX user_action_by_time ON user_action (account, at_ms, id)",
+    "CREATE INDEX user_action_by_user ON user_action (account, user_id, at_ms, id)",
+    "CREATE INDEX user_action_by_email ON user_action (account, user_email, at_ms, id)",
+    "CREATE INDEX user_action_by_kind ON user_action (account, kind, at_ms, id)",
+    "CREATE INDEX user_action_by_action ON user_action (account, action, at_ms, id)",
+    "CREATE INDEX user_action_by_target ON user_action (account, target_id, at_ms, id)",
+    "CREATE TABLE token_use (
+        account TEXT NOT NULL,
+        position BIGINT NOT NULL,
+        number BIGINT NOT NULL,
+        id VARCHAR(24) NOT NULL,
+        token_id TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        target TEXT NOT NULL,
+        path TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        ip TEXT NOT NULL,
+        user_agent TEXT NOT NULL,
+        http_status BIGINT NOT NULL,
+        at_ms BIGINT NOT NULL,
+        PRIMARY KEY (account, position, number))",
+    "CREATE UNIQUE INDEX token_use_by_id ON token_use (account, id)",
+    "CREATE INDEX token_use_by_time ON token_use (account, at_ms, id)",
+    "CREATE INDEX token_use_by_user ON token_use (account, user_id, at_ms, id)",
+    "CREATE INDEX token_use_by_token ON token_use (account, token_id, at_ms, id)",
+    "CREATE INDEX token_use_by_scope ON token_use (account, scope, at_ms, id)",
+    "CREATE INDEX token_use_by_path ON token_use (account, path, at_ms, id)",
+    "CREATE INDEX token_use_by_outcome ON token_use (account, outcome, at_ms, id)",
+    "CREATE TABLE audit_link (
+        account TEXT NOT NULL,
+        book VARCHAR(16) NOT NULL,
+        position BIGINT NOT NULL,
+        hash VARCHAR(64) NOT NULL,
+        stored_ms BIGINT NOT NULL,
+        PRIMARY KEY (account, book, position))",
+    "CREATE INDEX audit_link_by_time ON audit_link (account, book, stored_ms)",
+    "CREATE TABLE audit_checkpoint (
+        account TEXT NOT NULL,
+        book VARCHAR(16) NOT NULL,
+        position BIGINT NOT NULL,
+        hash VARCHAR(64) NOT NULL,
+        stored_ms BIGINT NOT NULL,
+        at_ms BIGINT NOT NULL,
+        key_id VARCHAR(16) NOT NULL,
+        signature VARCHAR(128) NOT NULL,
+        PRIMARY KEY (account, book, position))",
+    "CREATE INDEX audit_checkpoint_by_age ON audit_checkpoint (stored_ms)",
+    "CREATE TABLE audit_key (
+        key_id VARCHAR(16) NOT NULL PRIMARY KEY,
+        public_key VARCHAR(64) NOT NULL,
+        at_ms BIGINT NOT NULL)",
+    "CREATE TABLE audit_head (
+        account TEXT NOT NULL,
+        book VARCHAR(16) NOT NULL,
+        position BIGINT NOT NULL,
+        hash VARCHAR(64) NOT NULL,
+        stored_ms BIGINT NOT NULL,
+        unsigned_records BIGINT NOT NULL,
+        unsigned_since_ms BIGINT NOT NULL,
+        touched_ms BIGINT NOT NULL,
+        PRIMARY KEY (account, book))",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Ledger {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let db = manager.get_connection();
+        for sql in LEDGER {
+            db.execute_unprepared(sql).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let db = manager.get_connection();
+        for table in crate::store::LEDGER_TABLES {
+            db.execute_unprepared(&format!("DROP TABLE {table}"))
+                .await?;
+        }
+        db.execute_unprepared("DROP TABLE audit_head").await?;
         Ok(())
     }
 }

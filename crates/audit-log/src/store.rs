@@ -12,16 +12,26 @@ use runtime::clock::millis;
 use sea_orm::{ConnectionTrait, Statement, Value};
 
 mod activity;
+mod audit;
+mod checkpoints;
 mod days;
 mod events;
+mod export;
 mod latest;
+mod ledger;
 mod pages;
 mod prune;
+mod roles;
 
 pub(crate) use activity::{Key, Log};
+pub(crate) use audit::{Sieve, Slice};
+pub(crate) use checkpoints::Due;
 pub(crate) use events::News;
+pub(crate) use export::Span;
 pub(crate) use latest::{Which, Whose};
+pub(crate) use ledger::{LEDGER_TABLES, Records};
 pub(crate) use pages::Ask;
+pub use roles::Stores;
 
 /// Rows an `INSERT`, at most.
 const ROWS: usize = 500;
@@ -30,15 +40,22 @@ const ROWS: usize = 500;
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     database: Database,
+    /// The same as another role, or just the same: makes and removes what the other may not.
+    owner: Database,
     retention_ms: i64,
+    ledger_retention_ms: i64,
 }
 
 impl Store {
-    /// The store in `database`, which keeps what it stores for `retention`.
-    pub(crate) fn new(database: Database, retention: Duration) -> Self {
+    /// The store in `stores`, which keeps activity for `retention`, and who did what for
+    /// `ledger_retention`.
+    pub(crate) fn new(stores: Stores, retention: Duration, ledger_retention: Duration) -> Self {
+        let Stores { database, owner } = stores;
         Self {
             database,
+            owner,
             retention_ms: millis(retention),
+            ledger_retention_ms: millis(ledger_retention),
         }
     }
 }

@@ -185,7 +185,7 @@ mod tests {
         for world in World::each().await {
             world.tell(&batch(1, 1, 20), "a1").await;
             world.entries(20).await;
-            let store = Store::new(world.database.clone(), Duration::from_hours(1));
+            let store = world.store(Duration::from_hours(1));
             let tails = Tails::new(store, Bells::default(), world.tasks.clone(), 1);
             let tails = Tails {
                 patience: Duration::from_millis(10),

@@ -10,18 +10,22 @@ use contracts::message::{
     RunState, Stream,
 };
 use outbox::{Bus, Post, bus};
+use runtime::config::Secret;
 use runtime::{Database, Readiness, Route, Tasks, clock, route};
 use sea_orm::ConnectionTrait as _;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use tempfile::TempDir;
 
-use crate::{Config, Migrator, start};
+use crate::store::Store;
+use crate::{Config, Stores, start};
 
 /// How long a test waits for what must come.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The run that tests are about.
 pub(crate) const RUN: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
+/// What record chains are signed with.
+pub(crate) const KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 /// Its pipeline.
 pub(crate) const PIPELINE: &str = "bbbbbbbbbbbbbbbbbbbbbbbb";
 
@@ -29,6 +33,7 @@ pub(crate) const PIPELINE: &str = "bbbbbbbbbbbbbbbbbbbbbbbb";
 pub(crate) struct World {
     _folder: TempDir,
     pub(crate) database: Database,
+    pub(crate) stores: Stores,
     pub(crate) bus: Bus,
     pub(crate) tasks: Tasks,
     pub(crate) client: AuditLogClient<Route>,
@@ -57,6 +62,11 @@ impl World {
     }
 
     async fn on(folder: TempDir, url: &str) -> Self {
+        Self::told(folder, url, Config::default()).await
+    }
+
+    /// A world whose audit log was told this.
+    pub(crate) async fn told(folder: TempDir, url: &str, config: Config) -> Self {
         let (ready, tasks) = (Readiness::new(), Tasks::new());
         let url_of_bus = format!("embedded:{}", folder.path().join("bus").display());
         let bus_config = bus::Config {
@@ -64,24 +74,30 @@ impl World {
             ..bus::Config::default()
         };
         let bus = Bus::open(&bus_config, &ready, &tasks).await.unwrap();
-        let database = Database::open::<Migrator>(url, "audit-log", &ready)
-            .await
-            .unwrap();
         let config = Config {
             followers: 3,
-            ..Config::default()
+            key: Secret::new(KEY),
+            ..config
         };
-        let routes = start(config, database.clone(), bus.clone(), &tasks)
+        let stores = Stores::open(&config, url, &ready).await.unwrap();
+        let database = stores.database.clone();
+        let routes = start(config, stores.clone(), bus.clone(), &tasks)
             .await
             .unwrap();
         let client = AuditLogClient::new(route::local(routes, route::LIMIT));
         Self {
             _folder: folder,
             database,
+            stores,
             bus,
             tasks,
             client,
         }
+    }
+
+    /// A store of the same rows that keeps them for `retention`.
+    pub(crate) fn store(&self, retention: Duration) -> Store {
+        Store::new(self.stores.clone(), retention, retention)
     }
 
     /// Publishes a message; `id` is its identity.

@@ -69,6 +69,8 @@ impl Shown {
             id: self.id.to_string(),
             scope: scope.to_owned(),
             target: self.target.clone(),
+            ip: self.ip.clone(),
+            user_agent: self.user_agent.clone(),
         }
     }
 

@@ -89,6 +89,8 @@ const READ: &[&str] = &["api", "pipeline", "api-readonly"];
 const LOGS: &[&str] = &["api", "pipeline", "pipeline-readonly", "api-readonly"];
 /// To act on all else.
 const API: &[&str] = &["api"];
+/// To read who did what.
+const SECURITY: &[&str] = &["api", "security-logs"];
 /// To read all else.
 const API_READ: &[&str] = &["api", "api-readonly"];
 
@@ -129,6 +131,8 @@ pub(crate) const ROWS: &[Row] = rows! {
     get    "/api/v1/pipeline/pipelines",                     by(READ, SEERS),                           LIST => opsera::listing::pipelines;
     post   "/api/v1/pipeline/create",                        by(PIPELINE, Need::Make),                  ACT  => opsera::create::create;
     post   "/api/v1/pipeline/demo",                          by(PIPELINE, ANY),                         ACT  => opsera::create::demo;
+    get    "/api/v1/logs/user/actions",                      by(SECURITY, SEERS),                       LIST => opsera::user_logs::actions;
+    get    "/api/v1/logs/user/tokens",                       by(SECURITY, SEERS),                       LIST => opsera::user_logs::tokens;
 
     get    "/api/v2/pipelines",                              by(READ, ANY),                             LIST => v2::pipelines::list;
     post   "/api/v2/pipelines",                              by(PIPELINE, Need::Make),                  ACT  => v2::pipelines::create;
@@ -154,6 +158,11 @@ pub(crate) const ROWS: &[Row] = rows! {
 
     get    "/api/v2/executors",                              by(API_READ, ANY),                         LIST => v2::executors::list;
     post   "/api/v2/executors/{name}/drain",                 by(API, OPERATORS),                        ACT  => v2::executors::drain;
+
+    get    "/api/v2/audit/actions",                          by(SECURITY, SEERS),                       LIST => v2::audit::actions;
+    get    "/api/v2/audit/tokens",                           by(SECURITY, SEERS),                       LIST => v2::audit::tokens;
+    get    "/api/v2/audit/export",                           by(SECURITY, SEERS),                       LIST => v2::audit::export;
+    get    "/api/v2/audit/keys",                             by(SECURITY, SEERS),                       ACT  => v2::audit::keys;
 
     get    "/api/v2/openapi.json",                           Access::Public,                            ACT  => v2::openapi::document;
     get    "/api/v2/schemas/pipeline.json",                  Access::Public,                            ACT  => v2::openapi::pipeline_schema;

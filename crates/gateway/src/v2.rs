@@ -5,6 +5,7 @@
 
 #![allow(unused_qualifications, reason = "utoipa's macro writes them")]
 
+pub(crate) mod audit;
 pub(crate) mod executors;
 pub(crate) mod explain;
 mod follow;

@@ -55,7 +55,7 @@ pub struct Config {
     pub scheduler: scheduler::Config,
     /// Steps.
     pub executor: executor::Config,
-    /// Logs of runs.
+    /// Logs of runs, and records of who did what.
     pub audit_log: audit_log::Config,
 }
 
@@ -99,6 +99,10 @@ impl Default for Config {
             key_file: PathBuf::new(),
             ..registry::Config::default()
         };
+        let audit_log = audit_log::Config {
+            key_file: PathBuf::new(),
+            ..audit_log::Config::default()
+        };
         let executor = executor::Config {
             work_dir: PathBuf::new(),
             ..executor::Config::default()
@@ -118,7 +122,7 @@ impl Default for Config {
             registry,
             scheduler: scheduler::Config::default(),
             executor,
-            audit_log: audit_log::Config::default(),
+            audit_log,
         }
     }
 }
@@ -167,6 +171,7 @@ impl Config {
         place(&mut self.executor.work_dir, &data_dir, "executor");
         place(&mut self.registry.admin_token_file, &data_dir, TOKEN_FILE);
         place(&mut self.registry.key_file, &data_dir, "secrets-key");
+        place(&mut self.audit_log.key_file, &data_dir, "audit-key");
         if self.registry.admin_token.is_empty() {
             self.registry.admin_token = self.admin_token.clone();
         }

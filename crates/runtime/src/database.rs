@@ -86,23 +86,31 @@ impl Database {
         service: &'static str,
         ready: &Readiness,
     ) -> Result<Self, Error> {
-        let seam = seam(service);
-        ready.missing(&seam, "it is being opened");
-        let mut pause = Duration::from_millis(100);
-        loop {
-            match Self::open_once::<M>(url, service).await {
-                Err(Error::Store { source, .. }) if is_away(&source) => {
-                    tracing::warn!(store = service, "the {seam} is away: {source}");
-                    ready.missing(&seam, source.to_string());
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(2));
-                }
-                outcome => {
-                    ready.present(&seam);
-                    return outcome;
-                }
-            }
+        waited_for(service, ready, || Self::open_once::<M>(url, service)).await
+    }
+
+    /// The same as a role that may not migrate it: somebody else has. Only on `PostgreSQL`.
+    pub async fn attach(
+        url: &str,
+        service: &'static str,
+        ready: &Readiness,
+    ) -> Result<Self, Error> {
+        waited_for(service, ready, || Self::attach_once(url, service)).await
+    }
+
+    async fn attach_once(url: &str, service: &str) -> Result<Self, Error> {
+        if !is_postgres(url) {
+            return Err(Error::Url(scheme(url)));
         }
+        let reader = connect(postgres(url, service, POSTGRES_CONNECTIONS)).await;
+        let reader = reader.map_err(|source| Error::Store {
+            service: service.into(),
+            source,
+        })?;
+        Ok(Self {
+            reader,
+            writer: Writer::Pool,
+        })
     }
 
     async fn open_once<M: MigratorTrait>(url: &str, service: &str) -> Result<Self, Error> {
@@ -133,9 +141,7 @@ impl Database {
                 writer: Writer::Pool,
             })
         } else {
-            Err(Error::Url(
-                url.split("://").next().unwrap_or_default().to_owned(),
-            ))
+            Err(Error::Url(scheme(url)))
         }
     }
 
@@ -161,6 +167,36 @@ impl Database {
                         outcome => return outcome.map(|tx| Tx(Inner::Pool(tx))),
                     }
                 }
+            }
+        }
+    }
+}
+
+/// What may be told of a URL that may have a password.
+fn scheme(url: &str) -> String {
+    url.split("://").next().unwrap_or_default().to_owned()
+}
+
+/// Opens, again and again while the store is away; `ready` says so meanwhile.
+async fn waited_for<F: Future<Output = Result<Database, Error>>>(
+    service: &str,
+    ready: &Readiness,
+    open: impl Fn() -> F,
+) -> Result<Database, Error> {
+    let seam = seam(service);
+    ready.missing(&seam, "it is being opened");
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match open().await {
+            Err(Error::Store { source, .. }) if is_away(&source) => {
+                tracing::warn!(store = service, "the {seam} is away: {source}");
+                ready.missing(&seam, source.to_string());
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(2));
+            }
+            outcome => {
+                ready.present(&seam);
+                return outcome;
             }
         }
     }

@@ -4,7 +4,9 @@ use std::pin::Pin;
 
 use contracts::audit::audit_log_server::AuditLog;
 use contracts::audit::{
-    LatestActivityRequest, LatestActivityResponse, QueryActivityRequest, QueryActivityResponse,
+    ExportAuditRequest, ExportAuditResponse, LatestActivityRequest, LatestActivityResponse,
+    ListActionsRequest, ListActionsResponse, ListAuditKeysRequest, ListAuditKeysResponse,
+    ListTokenUsesRequest, ListTokenUsesResponse, QueryActivityRequest, QueryActivityResponse,
 };
 use contracts::registry::registry_server::Registry;
 use contracts::registry::{
@@ -124,6 +126,33 @@ impl AuditLog for Others {
         &self,
         _: Request<LatestActivityRequest>,
     ) -> Answer<LatestActivityResponse> {
+        answer()
+    }
+
+    async fn list_actions(&self, _: Request<ListActionsRequest>) -> Answer<ListActionsResponse> {
+        answer()
+    }
+
+    async fn list_token_uses(
+        &self,
+        _: Request<ListTokenUsesRequest>,
+    ) -> Answer<ListTokenUsesResponse> {
+        answer()
+    }
+
+    type ExportAuditStream = Told<ExportAuditResponse>;
+
+    async fn export_audit(
+        &self,
+        _: Request<ExportAuditRequest>,
+    ) -> Answer<Self::ExportAuditStream> {
+        Ok(Response::new(Box::pin(futures::stream::empty())))
+    }
+
+    async fn list_audit_keys(
+        &self,
+        _: Request<ListAuditKeysRequest>,
+    ) -> Answer<ListAuditKeysResponse> {
         answer()
     }
 }

@@ -14,8 +14,11 @@ use tonic::Code;
 use crate::store::Store;
 use crate::testing::{PIPELINE, RUN, World, ask, batch, began, changed, ended, names};
 
+mod chains;
 mod following;
 mod pages;
+mod records;
+mod roles;
 mod storing;
 
 fn requested() -> RunChanged {

@@ -71,7 +71,7 @@ fn ids(day: i64) -> Option<(String, String)> {
 impl Store {
     /// Today and the next days have partitions.
     pub(super) async fn make_days(&self, table: &Partitioned, now_ms: i64) -> Result<(), Error> {
-        let known = days(self.database.reader(), table).await?;
+        let known = days(self.owner.reader(), table).await?;
         let today = now_ms.div_euclid(DAY_MS);
         let missing = (today..=today + AHEAD).filter(|day| !known.contains(day));
         for day in missing {
@@ -94,11 +94,7 @@ impl Store {
     ) -> Result<Vec<String>, Error> {
         let mut mixed = vec![table.rest()];
         let is_over = |day: &i64| (day + 1) * DAY_MS <= before_ms;
-        if !days(self.database.reader(), table)
-            .await?
-            .iter()
-            .any(is_over)
-        {
+        if !days(self.owner.reader(), table).await?.iter().any(is_over) {
             return Ok(mixed);
         }
         let tx = self.alone().await?;
@@ -116,7 +112,7 @@ impl Store {
 
     /// A transaction that may change partitions.
     async fn alone(&self) -> Result<Tx, Error> {
-        let tx = self.database.begin().await?;
+        let tx = self.owner.begin().await?;
         tx.execute_unprepared(LOCK_LIMIT).await?;
         tx.execute_unprepared(ALONE).await?;
         Ok(tx)

@@ -25,7 +25,7 @@ impl Store {
     /// [`Progress::More`] if there is more to remove.
     pub(crate) async fn prune(&self, now_ms: i64) -> Result<Progress, Error> {
         let before_ms = now_ms - self.retention_ms;
-        let has_days = self.database.backend() == DatabaseBackend::Postgres;
+        let has_days = self.owner.backend() == DatabaseBackend::Postgres;
         // What is known of an attempt tells repeats of its entries, so it goes after them.
         let facts_ms = if has_days {
             before_ms - days::LONGEST_MS
@@ -46,7 +46,9 @@ impl Store {
         deleted.push(self.delete(ATTEMPTS, facts_ms, None).await?);
         let unended_ms = facts_ms - UNENDED_KEPT_MS;
         deleted.push(self.delete(RUNS, facts_ms, Some(unended_ms)).await?);
-        Ok(if deleted.iter().any(|it| *it >= AT_ONCE) {
+        let ledger_ms = now_ms - self.ledger_retention_ms;
+        let has_more = self.prune_ledger(ledger_ms).await? == Progress::More;
+        Ok(if has_more || deleted.iter().any(|it| *it >= AT_ONCE) {
             Progress::More
         } else {
             Progress::Idle
@@ -55,7 +57,7 @@ impl Store {
 
     /// Makes room for today and the days to come, where it has to be made.
     pub(crate) async fn make_room(&self) -> Result<(), Error> {
-        if self.database.backend() == DatabaseBackend::Postgres {
+        if self.owner.backend() == DatabaseBackend::Postgres {
             for table in days::TABLES {
                 self.make_days(&table, clock::now_ms()).await?;
             }
@@ -81,7 +83,7 @@ impl Store {
     async fn delete(&self, sql: &str, before_ms: i64, third: Option<i64>) -> Result<i64, Error> {
         let mut values = vec![before_ms.into(), AT_ONCE.into()];
         values.extend(third.map(Into::into));
-        let tx = self.database.begin().await?;
+        let tx = self.owner.begin().await?;
         let done = tx.execute_raw(statement(&*tx, sql, values)).await?;
         tx.commit().await?;
         Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))

@@ -10,7 +10,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{executors, explain, gates, logs, pipelines, runs, secrets};
+use super::{audit, executors, explain, gates, logs, pipelines, runs, secrets};
 use crate::problem;
 
 /// The name of the response that all failures share.
@@ -30,6 +30,7 @@ const PROBLEM: &str = "Problem";
         gates::approve, gates::reject,
         secrets::list, secrets::set, secrets::delete,
         executors::list, executors::drain,
+        audit::actions, audit::tokens, audit::export, audit::keys,
         document, pipeline_schema
     ),
     components(schemas(problem::Document)),

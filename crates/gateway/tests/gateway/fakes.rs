@@ -13,6 +13,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request as HttpRequest, StatusCode};
 use contracts::audit::audit_log_server::AuditLogServer;
 use contracts::audit::{LatestActivityRequest, LatestActivityResponse};
+use contracts::audit::{ListActionsResponse, ListTokenUsesResponse, RecordFilter};
 use contracts::audit::{QueryActivityRequest, QueryActivityResponse};
 use contracts::message::{Actor, RunState};
 use contracts::pipeline::pipelines_server::PipelinesServer;
@@ -61,6 +62,9 @@ pub(crate) struct Behind {
     pub(crate) asked: Vec<QueryActivityRequest>,
     pub(crate) latest: LatestActivityResponse,
     pub(crate) latest_asked: Vec<LatestActivityRequest>,
+    pub(crate) actions: ListActionsResponse,
+    pub(crate) uses: ListTokenUsesResponse,
+    pub(crate) records_asked: Vec<RecordFilter>,
 }
 
 #[derive(Clone, Default)]

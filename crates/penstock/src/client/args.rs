@@ -6,6 +6,10 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{flags, help};
 
+pub(super) mod audit;
+
+pub(super) use audit::Audit;
+
 const NAME: &str = "Name, number or 24-hex id of the pipeline (name:… says that it is a name)";
 
 /// Commands to a server.
@@ -50,6 +54,9 @@ pub enum Command {
     /// Secrets that steps can name; values are never shown
     #[command(subcommand, after_help = help::SECRET)]
     Secret(Secret),
+    /// Records of who did what: verify them, export them
+    #[command(subcommand, after_help = help::AUDIT)]
+    Audit(Audit),
     /// List executors with their slots and leases; drain one
     #[command(after_help = help::EXECUTORS)]
     Executors(Executors),

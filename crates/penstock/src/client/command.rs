@@ -1,5 +1,6 @@
 //! Obeys the client commands: one file a noun.
 
+mod audit;
 mod executors;
 mod gates;
 mod log;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::args::{Command, Connection, Secret, With};
+use super::args::{Audit, Command, Connection, Secret, With};
 use super::error::Error;
 use super::flags;
 use super::http::Http;
@@ -64,6 +65,9 @@ pub(super) async fn obey(command: Command) -> Result<ExitCode, Error> {
         Command::Secret(Secret::Set(said)) => with(said, secrets::set).await,
         Command::Secret(Secret::List(said)) => with(said, secrets::list).await,
         Command::Secret(Secret::Delete(said)) => with(said, secrets::delete).await,
+        Command::Audit(Audit::Verify(said)) => return with(said, audit::verify).await,
+        Command::Audit(Audit::Export(said)) => with(said, audit::export).await,
+        Command::Audit(Audit::Keys(said)) => with(said, audit::keys).await,
         Command::Executors(said) => {
             let mut desk = Desk::open(&said.connection)?;
             executors::obey(&mut desk, said.deed).await

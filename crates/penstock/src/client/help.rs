@@ -121,3 +121,33 @@ Its runs go on. It stays drained, over restarts of it too, until it is undrained
 pub(crate) const UNDRAIN: &str = "\
 Example:
   penstock executors undrain vm-1";
+
+pub(crate) const AUDIT: &str = "\
+Examples:
+  penstock audit verify                    ask the server for all records, and verify them
+  penstock audit export > records.jsonl    for somebody else, or for years
+  penstock audit verify records.jsonl --key trusted-keys
+  penstock audit keys
+
+What was done and uses of tokens are kept in chains of hashes, which are signed now and then; docs/audit.md
+says how. Who verifies needs a scope `api` or `security-logs`, and a role that may read everything.";
+
+pub(crate) const AUDIT_VERIFY: &str = "\
+Examples:
+  penstock audit verify
+  penstock audit verify records.jsonl      needs no server
+  penstock audit verify records.jsonl --key 5d1c…9a3f
+  penstock audit export --from 2030-01-01 | penstock audit verify - --key trusted-keys
+
+The exit code is 0 if nothing was changed. Else it is 1, and the first broken record is named.";
+
+pub(crate) const AUDIT_EXPORT: &str = "\
+Examples:
+  penstock audit export > records.jsonl
+  penstock audit export --from 2030-01-01 --to 2030-02-01 > january.jsonl";
+
+pub(crate) const AUDIT_KEYS: &str = "\
+Example:
+  penstock audit keys -o json | jq -r '.keys[].publicKey' > trusted-keys
+
+A key is worth something where who can change the records can't change it: keep it elsewhere.";

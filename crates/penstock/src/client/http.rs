@@ -124,6 +124,12 @@ impl Http {
         self.send(request).await
     }
 
+    /// Asks for what may be long. The answer is a success and has not been read.
+    pub(crate) async fn download(&self, path: &str) -> Result<Response, Error> {
+        let request = self.request(Method::GET, path, &Body::default())?;
+        self.send(request).await
+    }
+
     fn request(&self, method: Method, path: &str, body: &Body) -> Result<RequestBuilder, Error> {
         let url = format!("{}{path}", self.connection.server()?);
         let token = self.connection.token()?;

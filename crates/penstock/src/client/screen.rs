@@ -47,6 +47,11 @@ impl Screen {
         self.out.write_all(b"\n")
     }
 
+    /// Prints what came as it is.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)
+    }
+
     /// Prints a line.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         self.out.write_all(text.as_bytes())?;

@@ -95,6 +95,16 @@ impl Config {
             &["sqlite://", "postgres://", "postgresql://"],
             "write sqlite://<directory> or postgres://user@host/database",
         )?;
+        let (owner, postgres) = (
+            self.audit_log.database_owner.expose(),
+            ["postgres://", "postgresql://"],
+        );
+        if !owner.is_empty() {
+            let write = "write postgres://owner@host/database, the database of database.url";
+            check_scheme("audit_log.database_owner", owner, &postgres, write)?;
+            let why = "write postgres://…: only there is an owner of audit records another role";
+            check_scheme("database.url", &self.database.url, &postgres, why)?;
+        }
         check_scheme(
             "bus.url",
             &self.bus.url,
@@ -179,6 +189,10 @@ mod tests {
             (json!({"workers": 0}), "workers"),
             (json!({"admin_token": "short"}), "admin_token"),
             (json!({"database": {"url": "mysql://x"}}), "database.url"),
+            (
+                json!({"audit_log": {"database_owner": "postgres://o@h/d"}}),
+                "database.url",
+            ),
             (json!({"bus": {"url": "amqp://x"}}), "bus.url"),
             (json!({"executor": {"slotz": 1}}), "slotz"),
             (json!({"gateway": {"listen": "here"}}), "gateway.listen"),

@@ -17,8 +17,10 @@ pub(super) async fn start(node: &mut Node, front: &Front) -> Result<(), Error> {
         .await?;
     let audit_log = node
         .place(Role::AuditLog, async |it, config, tasks| {
-            let store = it.store::<audit_log::Migrator>(Role::AuditLog).await?;
-            Ok(audit_log::start(config.audit_log, store, it.bus.clone(), tasks).await?)
+            let (config, url) = (config.audit_log, config.database.url);
+            let stores = audit_log::Stores::open(&config, &url, &it.ready).await?;
+            runtime::database::watch(&url, Role::AuditLog.name(), &it.ready, tasks);
+            Ok(audit_log::start(config, stores, it.bus.clone(), tasks).await?)
         })
         .await?;
     let pipeline = node

@@ -76,7 +76,7 @@ async fn what_is_too_old_is_removed_and_said_to_be() {
         world.tell(&batch(1, 1, 20), "a1").await;
         world.tell(&succeeded(20), "e1").await;
         world.whole(1000).await;
-        let store = Store::new(world.database.clone(), Duration::from_hours(1));
+        let store = world.store(Duration::from_hours(1));
         // An hour, and the two days that what is known of runs is kept longer.
         let later_ms = 73 * 3600 * 1000;
         store.prune(clock::now_ms() + later_ms).await.unwrap();
@@ -107,7 +107,7 @@ async fn what_is_too_old_is_removed_and_said_to_be() {
 #[tokio::test]
 async fn several_who_store_the_same_at_once_store_it_once() {
     for world in World::each().await {
-        let store = Store::new(world.database.clone(), Duration::from_hours(1));
+        let store = world.store(Duration::from_hours(1));
         let writes = (0..8_u64).map(|number| {
             let (store, database) = (store.clone(), world.database.clone());
             async move {

@@ -13,7 +13,7 @@ use crate::cursor::Cursor;
 use crate::page::Page;
 use crate::store::{Ask, Key, Log, News};
 use crate::testing::{PIPELINE, World, batch};
-use crate::{Config, Migrator};
+use crate::{Config, Migrator, Stores};
 
 /// The first moment of a day so far ahead that the world's own pruning leaves it alone.
 const DAY: i64 = 40_000 * DAY_MS;
@@ -28,7 +28,7 @@ async fn stores() -> Vec<(World, Store)> {
     let mut stores = Vec::new();
     for world in World::each().await {
         if world.database.backend() == DatabaseBackend::Postgres {
-            let store = Store::new(world.database.clone(), config.retention());
+            let store = world.store(config.retention());
             stores.push((world, store));
         }
     }
@@ -261,6 +261,11 @@ impl MigratorTrait for First {
     }
 }
 
+fn kept_in(database: Database) -> Store {
+    let retention = Config::default().retention();
+    Store::new(Stores::of(database), retention, retention)
+}
+
 #[tokio::test]
 async fn what_was_stored_before_there_were_days_stays() {
     let Some(server) = runtime::config::variable("TEST_POSTGRES") else {
@@ -270,10 +275,10 @@ async fn what_was_stored_before_there_were_days_stays() {
     let ready = Readiness::new();
     let run = RunId::made_at(DAY);
     let open = Database::open::<First>(&url, "audit-log", &ready);
-    let store = Store::new(open.await.unwrap(), Config::default().retention());
+    let store = kept_in(open.await.unwrap());
     hear(&store, &run, (1, 9), DAY).await;
     let open = Database::open::<Migrator>(&url, "audit-log", &ready);
-    let store = Store::new(open.await.unwrap(), Config::default().retention());
+    let store = kept_in(open.await.unwrap());
     hear(&store, &run, (5, 12), DAY + 1).await;
     let all = page(&store, &run, DAY + HOUR).await;
     assert_eq!(numbers(&all), (1..=12).collect::<Vec<u64>>());

@@ -5,7 +5,10 @@ use std::sync::atomic::Ordering;
 
 use contracts::audit::audit_log_server::AuditLog;
 use contracts::audit::{
-    LatestActivityRequest, LatestActivityResponse, QueryActivityRequest, QueryActivityResponse,
+    AuditKey, ExportAuditRequest, ExportAuditResponse, LatestActivityRequest,
+    LatestActivityResponse, ListActionsRequest, ListActionsResponse, ListAuditKeysRequest,
+    ListAuditKeysResponse, ListTokenUsesRequest, ListTokenUsesResponse, QueryActivityRequest,
+    QueryActivityResponse,
 };
 use contracts::registry::registry_server::Registry;
 use contracts::registry::{
@@ -186,5 +189,54 @@ impl AuditLog for Fake {
             behind.latest_asked.push(request.into_inner());
             Ok(behind.latest.clone())
         })
+    }
+
+    async fn list_actions(
+        &self,
+        request: Request<ListActionsRequest>,
+    ) -> Result<Response<ListActionsResponse>, Status> {
+        self.answer(|behind| {
+            behind.records_asked.extend(request.into_inner().filter);
+            Ok(behind.actions.clone())
+        })
+    }
+
+    async fn list_token_uses(
+        &self,
+        request: Request<ListTokenUsesRequest>,
+    ) -> Result<Response<ListTokenUsesResponse>, Status> {
+        self.answer(|behind| {
+            behind.records_asked.extend(request.into_inner().filter);
+            Ok(behind.uses.clone())
+        })
+    }
+
+    type ExportAuditStream =
+        Pin<Box<dyn Stream<Item = Result<ExportAuditResponse, Status>> + Send>>;
+
+    async fn export_audit(
+        &self,
+        request: Request<ExportAuditRequest>,
+    ) -> Result<Response<Self::ExportAuditStream>, Status> {
+        let request = request.into_inner();
+        let lines = ["one\n", "two\nthree\n", &format!("{request:?}\n")].map(|lines| {
+            Ok(ExportAuditResponse {
+                lines: lines.into(),
+            })
+        });
+        let lines: Self::ExportAuditStream = Box::pin(futures::stream::iter(lines));
+        Ok(Response::new(lines))
+    }
+
+    async fn list_audit_keys(
+        &self,
+        _: Request<ListAuditKeysRequest>,
+    ) -> Result<Response<ListAuditKeysResponse>, Status> {
+        let key = AuditKey {
+            id: "0011223344556677".into(),
+            public_key: "ab".repeat(32),
+            at_ms: 1_600_000_000_000,
+        };
+        Ok(Response::new(ListAuditKeysResponse { keys: vec![key] }))
     }
 }

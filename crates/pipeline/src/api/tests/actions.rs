@@ -12,6 +12,7 @@ fn with_use(caller: Caller, number: u32) -> Caller {
         id: format!("{number:024}"),
         scope: "api".into(),
         target: "POST /somewhere".into(),
+        ..Use::default()
     };
     Caller {
         r#use: Some(used),
