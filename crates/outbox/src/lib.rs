@@ -19,6 +19,8 @@ mod inbox;
 mod relay;
 mod sql;
 mod tables;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use announce::{Announcement, LARGEST_ANNOUNCEMENT, announce, announce_all};
 pub use bus::{Broadcast, Bus, Heard, Post, Reader, Tuning};

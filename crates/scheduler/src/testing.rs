@@ -1,19 +1,18 @@
-//! A scheduler of a test's own: on a `SQLite` directory and, where `TEST_POSTGRES` names a server,
-//! on a fresh database there; with a pipeline service that a test makes up, and executors.
+//! A scheduler of a test's own, on every kind of store; with a pipeline service that a test makes up,
+//! and executors.
 
 mod executor;
 mod pipeline;
 
+use std::ops::Deref;
 use std::time::Duration;
 
-use contracts::message::{Message, RunChanged, RunRequested, RunState, StopMode, StopRequested};
+use contracts::message::{RunChanged, RunRequested, RunState, StopMode, StopRequested};
 use contracts::scheduler::scheduler_client::SchedulerClient;
 use contracts::scheduler::{ExplainRequest, ExplainResponse, ListExecutorsRequest};
-use outbox::{Bus, Post, bus};
-use runtime::{Database, Readiness, Route, Tasks, clock, route};
-use sea_orm::ConnectionTrait as _;
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
-use tempfile::TempDir;
+use outbox::Bus;
+use outbox::testing::{self, Ground, LIMIT};
+use runtime::{Database, Route, Tasks, clock, route};
 use tonic::service::Routes;
 
 pub(crate) use executor::Executor;
@@ -21,22 +20,15 @@ pub(crate) use pipeline::Pipeline;
 
 use crate::{Config, Migrator, Period, start};
 
-/// How long a test waits for what must come.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(5);
 /// A lease that no test waits for.
 pub(crate) const LONG: Duration = Duration::from_mins(5);
 
 /// A store, a bus, a pipeline service, and the first scheduler on them.
 pub(crate) struct World {
-    pub(crate) database: Database,
-    pub(crate) bus: Bus,
+    ground: Ground,
     pub(crate) pipeline: Pipeline,
     pub(crate) scheduler: Scheduler,
     config: Config,
-    bus_tasks: Tasks,
-    _folder: TempDir,
 }
 
 /// A scheduler at work.
@@ -45,69 +37,32 @@ pub(crate) struct Scheduler {
     tasks: Tasks,
 }
 
-struct Nothing;
-
-#[async_trait::async_trait]
-impl MigratorTrait for Nothing {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        Vec::new()
-    }
-}
-
 impl World {
     /// One world a kind of store that this test can have.
     pub(crate) async fn each(lease: Duration) -> Vec<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let sqlite = format!("sqlite://{}", folder.path().display());
-        let mut worlds = vec![Self::on(folder, &sqlite, lease).await];
-        if let Some(server) = runtime::config::variable("TEST_POSTGRES") {
-            let folder = tempfile::tempdir().unwrap();
-            let url = fresh_database(&server).await;
-            worlds.push(Self::on(folder, &url, lease).await);
-        }
-        worlds
+        let grounds = Ground::each::<Migrator>("scheduler").await;
+        let on = |ground| Self::on(ground, lease);
+        grounds.into_iter().map(on).collect()
     }
 
-    async fn on(folder: TempDir, url: &str, lease: Duration) -> Self {
-        let (ready, bus_tasks) = (Readiness::new(), Tasks::new());
-        let url_of_bus = format!("embedded:{}", folder.path().join("bus").display());
-        let bus_config = bus::Config {
-            url: url_of_bus,
-            ..bus::Config::default()
-        };
-        let bus = Bus::open(&bus_config, &ready, &bus_tasks).await.unwrap();
-        let database = Database::open::<Migrator>(url, "scheduler", &ready)
-            .await
-            .unwrap();
+    fn on(ground: Ground, lease: Duration) -> Self {
         let config = Config {
             lease: Period(lease),
             reconcile: Period(Duration::from_millis(100)),
         };
         let pipeline = Pipeline::default();
-        let scheduler = Scheduler::start(&config, &database, &bus, &pipeline);
+        let scheduler = Scheduler::start(&config, &ground.database, &ground.bus, &pipeline);
         Self {
-            database,
-            bus,
+            ground,
             pipeline,
             scheduler,
             config,
-            bus_tasks,
-            _folder: folder,
         }
     }
 
     /// Another scheduler on the same store.
     pub(crate) fn another(&self) -> Scheduler {
         Scheduler::start(&self.config, &self.database, &self.bus, &self.pipeline)
-    }
-
-    /// Publishes a message; `id` is its identity.
-    pub(crate) async fn tell(&self, message: &impl Message, id: &str) {
-        let post = Post::of(message, id, clock::now_ms()).unwrap();
-        let told = self.bus.publish(vec![post]).await.unwrap();
-        for outcome in told {
-            outcome.unwrap();
-        }
     }
 
     /// A run is requested, and waits in the queue when this returns.
@@ -141,20 +96,16 @@ impl World {
     }
 
     /// Waits until `is` says so.
-    pub(crate) async fn until(&self, what: &str, mut is: impl AsyncFnMut() -> bool) {
-        let wait = async {
-            while !is().await {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        let waited = tokio::time::timeout(LIMIT, wait).await;
-        assert!(waited.is_ok(), "never: {what}");
+    pub(crate) async fn until(&self, what: &str, is: impl AsyncFnMut() -> bool) {
+        testing::until(what, is).await;
     }
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        self.bus_tasks.drain();
+impl Deref for World {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.ground
     }
 }
 
@@ -220,19 +171,4 @@ pub(crate) fn stop(number: u32, mode: StopMode) -> StopRequested {
         mode: mode.into(),
         ..StopRequested::default()
     }
-}
-
-async fn fresh_database(server: &str) -> String {
-    let name = format!("scheduler_{:016x}", rand::random::<u64>());
-    let first = Database::open::<Nothing>(server, "testing", &Readiness::new())
-        .await
-        .unwrap();
-    first
-        .reader()
-        .execute_unprepared(&format!("CREATE DATABASE {name}"))
-        .await
-        .unwrap();
-    let (base, query) = server.split_once('?').unwrap_or((server, ""));
-    let base = base.rsplit_once('/').unwrap().0;
-    format!("{base}/{name}?{query}")
 }
