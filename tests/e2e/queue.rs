@@ -27,6 +27,8 @@ pub(crate) fn stories() -> Vec<Story> {
         runs_are_listed_newest_first_page_by_page,
         pipelines_are_listed_page_by_page,
         a_waiting_run_says_why,
+        pipelines_in_conflict_never_run_at_the_same_time,
+        a_run_that_another_pipeline_holds_back_says_which,
     ]
 }
 
@@ -396,4 +398,58 @@ async fn explained(api: &Api<'_>, pipeline: &str, run_count: i64, word: &str) {
         answer.text.contains(word).then_some(())
     })
     .await;
+}
+
+async fn pipelines_in_conflict_never_run_at_the_same_time(world: &World) {
+    let api = world.api();
+    let (one, other) = (world.name("left"), world.name("right"));
+    let alone = |own: &str, other: &str| {
+        format!(
+            "touch ../{own}-$PENSTOCK_RUN_COUNT; ! ls ../{other}-* && sleep 0.02 && ! ls ../{other}-*; \
+             alone=$?; rm ../{own}-$PENSTOCK_RUN_COUNT; exit $alone"
+        )
+    };
+    let body = |name: &str, conflicts: &[&str], script: String| json!({"name": name, "concurrency": 0, "conflicts": conflicts, "steps": [{"id": "alone", "run": script}]});
+    let mut pipelines = Vec::new();
+    for body in [
+        body(&one, &[], alone(&one, &other)),
+        body(&other, &[&one], alone(&other, &one)),
+    ] {
+        let made = api.post("/api/v2/pipelines", &body).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        pipelines.push(text(&made.json, "id").to_owned());
+    }
+    join_all((0..40).map(|number| api.start(&pipelines[number % 2]))).await;
+    for pipeline in &pipelines {
+        let runs = eventually_all(world, pipeline, 20).await;
+        for run in runs {
+            assert_eq!(run["state"], "succeeded", "{run:#}");
+        }
+    }
+}
+
+async fn a_run_that_another_pipeline_holds_back_says_which(world: &World) {
+    let api = world.api();
+    let holding = world.name("holding");
+    let first = api
+        .define(&format!("name: {holding}\nsteps:\n  {ENDLESS}\n"))
+        .await;
+    let held = api
+        .define(&format!(
+            "name: {}\nconflicts: [{holding}]\nsteps: [{{id: one, run: 'true'}}]\n",
+            world.name("held")
+        ))
+        .await;
+    api.start(&first).await;
+    api.step_is(&first, 1, "endless", "running").await;
+    api.start(&held).await;
+    let answer = api
+        .get(&format!("/api/v2/pipelines/{held}/runs/1/explain"))
+        .await;
+    let expected = format!(
+        "The pipeline {holding} must not run at the same time, and its run 1 has not ended."
+    );
+    assert!(answer.text.contains(&expected), "{}", answer.text);
+    api.stop(&first, 1, "kill").await;
+    assert_end(&api.ended(&held, 1).await, "succeeded", "completed");
 }

@@ -47,12 +47,12 @@ pub(crate) async fn carry_out(
         begun = calls::begin(&kit, &key) => match begun {
             Some(begun) => begun,
             // Nothing has started here, so this can begin anew, and the slot is another's meanwhile.
-            None => return Parting::Busy,
+            None => return Parting::Busy(None),
         },
         parting = fated(&mut orders) => return parting,
     };
     match begun.verdict() {
-        Verdict::Busy => Parting::Busy,
+        Verdict::Busy => Parting::Busy(Some(begun.waits_for).filter(|it| !it.is_empty())),
         Verdict::Over | Verdict::Unspecified => Parting::Over,
         Verdict::Begun => match Attempt::new(kit, key, traceparent, orders, &begun) {
             Ok(attempt) => attempt.run(begun, since).await,

@@ -60,7 +60,7 @@ struct Held {
 }
 
 impl Held {
-    fn remember(&mut self, key: &Key, parting: Parting) {
+    fn remember(&mut self, key: &Key, parting: &Parting) {
         let Some(again) = parting.again() else { return };
         self.left.insert(key.clone(), again);
         if self.left.len() > LEFT_KNOWN {
@@ -84,7 +84,7 @@ impl Shift {
     pub(crate) fn take(&self, key: Key) -> Taken {
         let mut held = self.lock();
         if let Some(parting) = held.left.get(&key) {
-            return Taken::Left(*parting);
+            return Taken::Left(parting.clone());
         }
         let busy = held.working.len();
         let taken = match held.working.entry(key) {
@@ -124,7 +124,7 @@ impl Shift {
     pub(crate) fn part(&self, key: &Key, parting: Parting) {
         let mut held = self.lock();
         held.working.remove(key);
-        held.remember(key, parting);
+        held.remember(key, &parting);
         count(&held);
         self.say_of(held, key, parting);
     }

@@ -179,7 +179,7 @@ impl Work {
             Taken::New(orders) => orders,
             Taken::Held => return,
             Taken::Left(parting) => return self.kit.shift.decline(&key, parting),
-            Taken::Full => return self.kit.shift.decline(&key, Parting::Busy),
+            Taken::Full => return self.kit.shift.decline(&key, Parting::Busy(None)),
         };
         let traceparent = Some(traceparent).filter(|it| !it.is_empty());
         let span = tracing::info_span!("attempt", run.id = key.run_id, run.attempt = key.attempt);

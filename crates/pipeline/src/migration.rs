@@ -17,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(Runs),
             Box::new(Access),
             Box::new(gates::Gates),
+            Box::new(Conflicts),
         ]
     }
 }
@@ -162,6 +163,38 @@ impl MigrationTrait for Access {
         connection.execute_unprepared(COLUMN).await?;
         let update = OF_DEFINITIONS.replace("{access}", access);
         connection.execute_unprepared(&update).await?;
+        Ok(())
+    }
+}
+
+/// Pipelines that must not run at the same time.
+struct Conflicts;
+
+impl MigrationName for Conflicts {
+    fn name(&self) -> &'static str {
+        "m0004_conflicts"
+    }
+}
+
+const CONFLICTS: &[&str] = &[
+    "CREATE TABLE pipeline_conflict (
+        pipeline_id VARCHAR(24) NOT NULL,
+        other_id VARCHAR(24) NOT NULL,
+        created_at_ms BIGINT NOT NULL,
+        PRIMARY KEY (pipeline_id, other_id))",
+    "CREATE INDEX pipeline_conflict_other ON pipeline_conflict (other_id)",
+    "ALTER TABLE pipeline ADD COLUMN has_conflicts BOOLEAN NOT NULL DEFAULT FALSE",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Conflicts {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for statement in CONFLICTS {
+            manager
+                .get_connection()
+                .execute_unprepared(statement)
+                .await?;
+        }
         Ok(())
     }
 }

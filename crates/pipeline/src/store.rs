@@ -18,6 +18,7 @@ use crate::record;
 
 mod attempts;
 mod calls;
+mod conflicts;
 mod gates;
 mod locked;
 mod pipelines;
@@ -28,6 +29,7 @@ mod stops;
 mod untold;
 
 pub(crate) use calls::{Answer, Begun, Calls};
+pub(crate) use conflicts::{Blocker, fault as conflict_fault, itself as conflict_itself};
 pub(crate) use gates::{Decide, Decided};
 pub(crate) use pipelines::Define;
 pub(crate) use starts::{Origin, Start};

@@ -20,6 +20,8 @@ pub(crate) mod queue {
         pub(crate) executor: Option<String>,
         pub(crate) boot: Option<i64>,
         pub(crate) assigned_at_ms: Option<i64>,
+        /// The pipeline whose run kept it from beginning when it last tried, until `not_before_ms`.
+        pub(crate) waits_for: Option<String>,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

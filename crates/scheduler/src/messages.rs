@@ -83,6 +83,7 @@ fn row(message: &Heard) -> Result<queue::ActiveModel, Deaf> {
         executor: Set(None),
         boot: Set(None),
         assigned_at_ms: Set(None),
+        waits_for: Set(None),
     })
 }
 

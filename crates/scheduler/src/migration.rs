@@ -9,7 +9,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(outbox::Tables), Box::new(Queue)]
+        vec![
+            Box::new(outbox::Tables),
+            Box::new(Queue),
+            Box::new(WaitsFor),
+        ]
     }
 }
 
@@ -53,6 +57,34 @@ impl MigrationTrait for Queue {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in TABLES {
             manager.get_connection().execute_unprepared(table).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Which other pipeline's run a waiting run waits for.
+struct WaitsFor;
+
+impl MigrationName for WaitsFor {
+    fn name(&self) -> &'static str {
+        "m0002_waits_for"
+    }
+}
+
+const WAITS_FOR: &[&str] = &[
+    "ALTER TABLE queue ADD COLUMN waits_for VARCHAR(24)",
+    "CREATE INDEX queue_waits_for ON queue (waits_for) WHERE waits_for IS NOT NULL",
+    "CREATE INDEX queue_held ON queue (pipeline_id, run_count) WHERE waits_for IS NOT NULL",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for WaitsFor {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for statement in WAITS_FOR {
+            manager
+                .get_connection()
+                .execute_unprepared(statement)
+                .await?;
         }
         Ok(())
     }

@@ -224,6 +224,7 @@ fn row(run: QueuedRun) -> queue::ActiveModel {
         executor: Set(None),
         boot: Set(None),
         assigned_at_ms: Set(None),
+        waits_for: Set(None),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use contracts::id::is_object_id;
 use contracts::message::{AttemptEnd, StopMode};
 use contracts::pipeline::attempts_client::AttemptsClient;
 use contracts::pipeline::{
@@ -117,10 +118,18 @@ impl Shift {
         let mut through = Vec::new();
         for said in said {
             match said {
-                Said::Ended(Ended { attempt, busy }) => {
+                Said::Ended(Ended {
+                    attempt,
+                    busy,
+                    waits_for,
+                }) => {
                     let Attempt { run_id, attempt } = attempt.unwrap_or_default();
                     if busy {
-                        self.desk.store.found_no_place(&run_id, attempt).await?;
+                        let waits_for = Some(waits_for).filter(|it| is_object_id(it));
+                        self.desk
+                            .store
+                            .found_no_place(&run_id, attempt, waits_for)
+                            .await?;
                         self.desk.bell.ring();
                     } else {
                         through.push((run_id, attempt));
@@ -242,6 +251,7 @@ impl Shift {
             executor: Set(Some(self.holder.name.clone())),
             boot: Set(Some(self.holder.boot.cast_signed())),
             assigned_at_ms: Set(Some(now_ms)),
+            waits_for: Set(None),
         }
     }
 

@@ -22,7 +22,7 @@ mod leases;
 
 pub(crate) use assign::Left;
 
-/// How long a run waits that found no place, unless its pipeline's run ends before.
+/// How long a run waits that found no place, unless a run that it waits for ends before.
 const BUSY_PAUSE_MS: i64 = 1000;
 
 /// The database of the queue and the leases.
@@ -44,6 +44,14 @@ pub(crate) struct Place {
     pub(crate) row: queue::Model,
     /// Waiting runs before it, counted up to 10 000.
     pub(crate) before: u64,
+}
+
+/// How long a run in the queue isn't tried again.
+#[derive(Debug, Default)]
+struct Pause {
+    until_ms: i64,
+    /// The pipeline whose run's end ends the pause.
+    waits_for: Option<String>,
 }
 
 impl Store {
@@ -71,6 +79,7 @@ impl Store {
                 queue::Column::Executor,
                 queue::Column::Boot,
                 queue::Column::AssignedAtMs,
+                queue::Column::WaitsFor,
             ])
             .action_and_where(
                 Expr::col((queue::Entity, queue::Column::Attempt))
@@ -130,7 +139,8 @@ impl Store {
         Ok(())
     }
 
-    /// Places of these pipelines may be free: runs that found none try again.
+    /// Places of these pipelines may be free, and those that conflict with them may run: runs that
+    /// could not begin try again.
     pub(crate) async fn places_freed(
         tx: &DatabaseTransaction,
         pipeline_ids: Vec<String>,
@@ -138,9 +148,13 @@ impl Store {
         if pipeline_ids.is_empty() {
             return Ok(());
         }
+        let waited = sea_orm::Condition::any()
+            .add(queue::Column::PipelineId.is_in(&pipeline_ids))
+            .add(queue::Column::WaitsFor.is_in(&pipeline_ids));
         queue::Entity::update_many()
             .col_expr(queue::Column::NotBeforeMs, Expr::value(0_i64))
-            .filter(queue::Column::PipelineId.is_in(pipeline_ids))
+            .col_expr(queue::Column::WaitsFor, Expr::value(Option::<String>::None))
+            .filter(waited)
             .filter(queue::Column::NotBeforeMs.gt(0))
             .exec(tx)
             .await?;
@@ -168,13 +182,22 @@ impl Store {
         if next == 0 {
             return self.attempts_left(&[(run_id.to_owned(), attempt)]).await;
         }
-        self.requeue(run_id, attempt, next, 0).await
+        self.requeue(run_id, attempt, next, Pause::default()).await
     }
 
-    /// The run found no place: it waits in the queue and its slot is free.
-    pub(crate) async fn found_no_place(&self, run_id: &str, attempt: u32) -> Result<(), Error> {
-        let later = clock::now_ms() + BUSY_PAUSE_MS;
-        self.requeue(run_id, attempt, attempt, later).await
+    /// The run found no place, perhaps because of a run of the pipeline that it waits for: it waits
+    /// in the queue and its slot is free.
+    pub(crate) async fn found_no_place(
+        &self,
+        run_id: &str,
+        attempt: u32,
+        waits_for: Option<String>,
+    ) -> Result<(), Error> {
+        let pause = Pause {
+            until_ms: clock::now_ms() + BUSY_PAUSE_MS,
+            waits_for,
+        };
+        self.requeue(run_id, attempt, attempt, pause).await
     }
 
     async fn requeue(
@@ -182,12 +205,13 @@ impl Store {
         run_id: &str,
         attempt: u32,
         next: u32,
-        not_before_ms: i64,
+        pause: Pause,
     ) -> Result<(), Error> {
         let tx = self.database.begin().await?;
         queue::Entity::update_many()
             .col_expr(queue::Column::Attempt, Expr::value(next.cast_signed()))
-            .col_expr(queue::Column::NotBeforeMs, Expr::value(not_before_ms))
+            .col_expr(queue::Column::NotBeforeMs, Expr::value(pause.until_ms))
+            .col_expr(queue::Column::WaitsFor, Expr::value(pause.waits_for))
             .col_expr(queue::Column::Executor, Expr::value(Option::<String>::None))
             .col_expr(queue::Column::Boot, Expr::value(Option::<i64>::None))
             .col_expr(

@@ -71,7 +71,8 @@ pub struct Definition {
     pub tags: Vec<Tag>,
     /// Runs at a time, the others queue; 0 for no limit.
     pub concurrency: u32,
-    /// Pipelines (id, number or name) that must not run at the same time.
+    /// Pipelines (id, number or name) that must not run at the same time. A definition that is
+    /// stored has their ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<String>,
     /// What a run can be given, by name.

@@ -38,7 +38,7 @@ pub fn pipeline() -> Value {
                 "type": "integer", "minimum": 0, "maximum": MAX_CONCURRENCY, "default": 1,
             },
             "conflicts": described(list(&json!({"$ref": "#/$defs/text", "maxLength": MAX_NAME})),
-                "Pipelines (id, number or name) that must not run at the same time. Not kept yet, and refused."),
+                "Pipelines (id, number or name) that must not run at the same time as this one, whichever of them says so. They are kept by their ids."),
             "parameters": {
                 "type": "object",
                 "maxProperties": MAX_PARAMETERS,

@@ -1,5 +1,5 @@
 //! I2 (the states that were told are a path through the graph), I4 (attempts begin and end once),
-//! I8 (after a stop nothing starts but finalizers) and I11 (places), by messages.
+//! I8 (after a stop nothing starts but finalizers) and I11 (places, conflicts), by messages.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -34,6 +34,7 @@ pub(super) fn violations(facts: &Facts) -> Vec<String> {
     }
     if facts.is_ordered {
         violations.extend(places(facts));
+        violations.extend(conflicts(facts));
     }
     violations
 }
@@ -173,6 +174,32 @@ fn places(facts: &Facts) -> Vec<String> {
                 "I11: {} runs of {pipeline}, it has {places} places",
                 runs.len()
             ));
+        }
+    }
+    violations
+}
+
+/// Pipelines in conflict that have runs which had begun and not ended at the same message. Those
+/// that began before their pipelines were in conflict don't count.
+fn conflicts(facts: &Facts) -> Vec<String> {
+    let changes = facts.told.iter().filter_map(Told::decode::<RunChanged>);
+    let changes: Vec<RunChanged> = changes.collect();
+    let mut violations = Vec::new();
+    for conflict in &facts.conflicts {
+        let pair = [&conflict.pipeline_id, &conflict.other_id];
+        let mut begun: HashMap<&str, &str> = HashMap::new();
+        for it in changes.iter().filter(|it| pair.contains(&&it.pipeline_id)) {
+            if it.to().is_final() {
+                begun.remove(it.run_id.as_str());
+            } else if it.to() == RunState::Running && it.at_ms > conflict.created_at_ms {
+                begun.insert(&it.run_id, &it.pipeline_id);
+            }
+            let of: HashSet<&str> = begun.values().copied().collect();
+            if of.len() > 1 {
+                let (one, other) = (pair[0], pair[1]);
+                let run = &it.run_id;
+                violations.push(format!("I11: {one} and {other} both run when {run} begins"));
+            }
         }
     }
     violations

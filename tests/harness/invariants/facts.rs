@@ -42,6 +42,14 @@ pub(crate) struct Pipeline {
     pub(crate) run_count: i64,
 }
 
+/// Two pipelines that must not run at the same time, since when.
+#[derive(Debug, Clone, FromQueryResult)]
+pub(crate) struct Conflict {
+    pub(crate) pipeline_id: String,
+    pub(crate) other_id: String,
+    pub(crate) created_at_ms: i64,
+}
+
 #[derive(Debug, FromQueryResult)]
 struct Version {
     pipeline_id: String,
@@ -77,6 +85,7 @@ pub(crate) struct Facts {
     pub(crate) runs: BTreeMap<String, Run>,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) pipelines: Vec<Pipeline>,
+    pub(crate) conflicts: Vec<Conflict>,
     pub(crate) origins: Vec<Origin>,
     pub(crate) queue: Vec<Assigned>,
     pub(crate) chunks: Vec<Chunk>,
@@ -104,6 +113,7 @@ impl Facts {
             runs: BTreeMap::new(),
             attempts: Vec::new(),
             pipelines: Vec::new(),
+            conflicts: Vec::new(),
             origins: Vec::new(),
             queue: Vec::new(),
             chunks: Vec::new(),
@@ -162,6 +172,9 @@ impl Facts {
             )
             .await;
         self.pipelines = rows.all("SELECT id, run_count FROM pipeline").await;
+        self.conflicts = rows
+            .all("SELECT pipeline_id, other_id, created_at_ms FROM pipeline_conflict")
+            .await;
         self.origins = rows.all("SELECT run_id FROM origin").await;
         let versions: Vec<Version> = rows
             .all("SELECT pipeline_id, definition FROM version")

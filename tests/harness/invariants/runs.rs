@@ -1,5 +1,5 @@
 //! I1 (accepted runs exist and end), I3 (one run per origin), I4 (one live attempt), I7 (counts
-//! without gaps) and I11 (places and slots), by rows.
+//! without gaps) and I11 (places, conflicts and slots), by rows.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,7 @@ pub(super) fn violations(facts: &Facts) -> Vec<String> {
     violations.extend(attempts(facts));
     violations.extend(counts(facts));
     violations.extend(places(facts));
+    violations.extend(conflicts(facts));
     violations.extend(slots(facts));
     for (service, count) in facts.refused.iter().filter(|(_, count)| *count > 0) {
         violations.push(format!("the bus refused {count} messages of {service}"));
@@ -154,6 +155,41 @@ fn places(facts: &Facts) -> Vec<String> {
     violations
 }
 
+/// Runs that began once their pipelines were in conflict don't overlap.
+fn conflicts(facts: &Facts) -> Vec<String> {
+    let mut violations = Vec::new();
+    for conflict in &facts.conflicts {
+        let spans = |pipeline: &str| {
+            let its = facts
+                .runs
+                .values()
+                .filter(|run| run.pipeline_id == pipeline);
+            let span = |run: &Run| {
+                let ended = run.ended_at_ms.unwrap_or(i64::MAX);
+                run.started_at_ms.map(|began| (began, ended))
+            };
+            let later = |(began, _): &(i64, i64)| *began > conflict.created_at_ms + SLACK_MS;
+            its.filter_map(span).filter(later).collect::<Vec<_>>()
+        };
+        let (one, other) = (spans(&conflict.pipeline_id), spans(&conflict.other_id));
+        let pairs = one
+            .iter()
+            .flat_map(|it| other.iter().map(move |one| (it, one)));
+        let overlaps = pairs.filter(|(it, other)| overlap(**it, **other)).count();
+        if overlaps > 0 {
+            violations.push(format!(
+                "I11: {overlaps} runs of {} and {} overlap, which are in conflict",
+                conflict.pipeline_id, conflict.other_id
+            ));
+        }
+    }
+    violations
+}
+
+fn overlap(one: (i64, i64), other: (i64, i64)) -> bool {
+    Ord::max(one.0, other.0) + SLACK_MS < Ord::min(one.1, other.1)
+}
+
 fn slots(facts: &Facts) -> Vec<String> {
     let mut by_executor: BTreeMap<&str, Vec<(i64, i64)>> = BTreeMap::new();
     for it in &facts.attempts {
@@ -195,7 +231,7 @@ fn most_at_once(spans: &[(i64, i64)]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::most_at_once;
+    use super::{most_at_once, overlap};
 
     #[test]
     fn spans_that_overlap_are_counted() {
@@ -205,5 +241,12 @@ mod tests {
             3
         );
         assert_eq!(most_at_once(&[]), 0);
+    }
+
+    #[test]
+    fn spans_overlap_by_more_than_the_slack() {
+        assert!(overlap((0, 10_000), (5_000, 6_000)));
+        assert!(!overlap((0, 10_000), (9_900, 20_000)));
+        assert!(!overlap((0, 1_000), (2_000, i64::MAX)));
     }
 }

@@ -5,12 +5,13 @@ use contracts::scheduler::{Attempt, Ended, FromExecutor, HandBack, from_executor
 use super::Key;
 
 /// How an executor parts with an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Parting {
     /// It is over, and its run's owner knows.
     Over,
-    /// It could not begin, there is no place.
-    Busy,
+    /// It could not begin: there is no place, or a run of another pipeline is waited for, whose
+    /// pipeline's id this is.
+    Busy(Option<String>),
     /// It is given back, and its processes are gone.
     HandedBack,
     /// It can't go on here, and what became of it can't be told.
@@ -23,11 +24,11 @@ pub(crate) enum Parting {
 
 impl Parting {
     /// What is to be said should the attempt be assigned once more; nothing if it may begin then.
-    pub(super) fn again(self) -> Option<Self> {
+    pub(super) fn again(&self) -> Option<Self> {
         match self {
             Self::HandedBack => Some(Self::HandedBack),
             Self::Lost | Self::Forgotten => Some(Self::Lost),
-            Self::Over | Self::Busy | Self::Unbegun => None,
+            Self::Over | Self::Busy(_) | Self::Unbegun => None,
         }
     }
 
@@ -38,13 +39,22 @@ impl Parting {
             attempt: key.attempt,
         });
         let said = match self {
-            Self::Over | Self::Busy => Said::Ended(Ended {
+            Self::Over => Said::Ended(Ended {
                 attempt,
-                busy: self == Self::Busy,
+                ..Ended::default()
             }),
-            Self::HandedBack | Self::Lost => Said::HandBack(HandBack {
+            Self::Busy(waits_for) => Said::Ended(Ended {
                 attempt,
-                lost: self == Self::Lost,
+                busy: true,
+                waits_for: waits_for.unwrap_or_default(),
+            }),
+            Self::HandedBack => Said::HandBack(HandBack {
+                attempt,
+                lost: false,
+            }),
+            Self::Lost => Said::HandBack(HandBack {
+                attempt,
+                lost: true,
             }),
             Self::Forgotten | Self::Unbegun => return None,
         };

@@ -29,11 +29,11 @@ fn an_attempt_that_began_and_was_left_is_not_taken_again() {
         (Parting::Lost, Some(Parting::Lost)),
         (Parting::HandedBack, Some(Parting::HandedBack)),
         (Parting::Unbegun, None),
-        (Parting::Busy, None),
+        (Parting::Busy(None), None),
     ] {
         let shift = Shift::new(1);
         assert!(matches!(shift.take(key("a")), Taken::New(_)));
-        shift.part(&key("a"), parting);
+        shift.part(&key("a"), parting.clone());
         let taken = match shift.take(key("a")) {
             Taken::Left(again) => Some(again),
             Taken::New(_) | Taken::Held | Taken::Full => None,
@@ -67,7 +67,7 @@ async fn every_parting_but_forgetting_is_said_once() {
     let shift = Shift::new(4);
     for (run, parting) in [
         ("a", Parting::Over),
-        ("b", Parting::Busy),
+        ("b", Parting::Busy(Some("p".into()))),
         ("c", Parting::HandedBack),
         ("d", Parting::Forgotten),
     ] {

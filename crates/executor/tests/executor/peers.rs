@@ -43,6 +43,7 @@ impl Attempts for World {
             stop: script.stop.into(),
             debugging: script.debugging,
             wake_after_ms: script.wake_after_ms,
+            ..Default::default()
         }))
     }
 

@@ -114,7 +114,10 @@ impl wire::attempts_server::Attempts for Attempts {
             .begin_attempt(&request.run_id, request.attempt, holder)
             .await?;
         let answer = match begun {
-            Begun::Busy => verdict(Verdict::Busy),
+            Begun::Busy { waits_for } => BeginAttemptResponse {
+                waits_for: waits_for.unwrap_or_default(),
+                ..verdict(Verdict::Busy)
+            },
             Begun::Over => verdict(Verdict::Over),
             Begun::Its(mut answer) => {
                 let grants = self.grants(&mut answer).await?;
@@ -292,6 +295,7 @@ fn begun_message(
         stop: stop(&answer.run).into(),
         debugging: false,
         wake_after_ms: wake_after_ms(answer),
+        waits_for: String::new(),
     })
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn decide(
         message: super::pipelines::bounded("message", request.message, 1000)?,
     };
     let Decided { row, repeated } = store.decide(pipeline, &decide).await?;
-    let run = view::whole(store, &row, pipeline).await?;
+    let run = view::whole(store, &row, pipeline, &decide.by).await?;
     Ok(wire::DecideResponse {
         run: Some(run),
         repeated,

@@ -4,8 +4,8 @@ use contracts::access::Right;
 use contracts::id::is_object_id;
 use contracts::message::StopMode as StopMessage;
 use contracts::pipeline as wire;
-use runtime::Aside;
-use steps::{Definition, Fault, Faults};
+use runtime::{Aside, Fault as _, Kind};
+use steps::{Definition, Faults};
 use tonic::{Request, Response, Status};
 
 use super::{gates, view};
@@ -14,7 +14,7 @@ use crate::caller::Caller;
 use crate::entity::pipeline;
 use crate::reference::Reference;
 use crate::run::{EndCause, StopMode};
-use crate::store::{Define, Origin, Start, StopAll, Store};
+use crate::store::{Define, Origin, Start, StopAll, Store, conflict_fault, conflict_itself};
 
 /// The service of pipelines.
 pub(crate) struct Pipelines {
@@ -44,14 +44,34 @@ impl Pipelines {
     /// Reads a definition, aside from the threads that answer others meanwhile.
     async fn definition(&self, source: String) -> Result<Definition, Error> {
         let read = self.reading.run(move || Definition::from_source(&source));
-        let definition = read.await?.map_err(Error::Faults)?;
-        if definition.conflicts.is_empty() {
-            Ok(definition)
+        read.await?.map_err(Error::Faults)
+    }
+
+    /// The ids of the pipelines that a definition's conflicts name, in their order.
+    async fn conflicts(
+        &self,
+        caller: &Caller,
+        definition: &Definition,
+    ) -> Result<Vec<String>, Error> {
+        let (mut ids, mut faults) = (Vec::new(), Vec::new());
+        for (index, text) in definition.conflicts.iter().enumerate() {
+            let text = text.clone();
+            let is_own_name = text == definition.name;
+            let named = Some(wire::PipelineRef { text });
+            // Its runs will wait for those of the caller, as if they took its places.
+            match self.find(caller, named, Right::Run).await {
+                Ok(row) => ids.push(row.id),
+                Err(Error::NoPipeline(_)) if is_own_name => faults.push(conflict_itself(index)),
+                Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::Internal) => {
+                    return Err(error);
+                }
+                Err(error) => faults.push(conflict_fault(index, &error)),
+            }
+        }
+        if faults.is_empty() {
+            Ok(ids)
         } else {
-            // Better refused than promised: places know nothing of it yet.
-            let message =
-                "is not kept by this version; remove it, or make the steps exclude each other";
-            Err(Error::Faults(Faults(vec![Fault::at("conflicts", message)])))
+            Err(Error::Faults(Faults(faults)))
         }
     }
 
@@ -59,8 +79,9 @@ impl Pipelines {
         &self,
         row: &crate::entity::run::Model,
         pipeline: &pipeline::Model,
+        caller: &Caller,
     ) -> Result<wire::Run, Error> {
-        view::whole(&self.store, row, pipeline).await
+        view::whole(&self.store, row, pipeline, caller).await
     }
 }
 
@@ -77,10 +98,12 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             Some(reference) => Some(self.find(&caller, Some(reference), Right::View).await?.id),
             None => None,
         };
+        let conflicts = self.conflicts(&caller, &definition).await?;
         let define = Define {
             by: caller.clone(),
             pipeline_id,
             definition,
+            conflicts,
             upsert: request.upsert,
         };
         let stored = self.store.define(define).await?;
@@ -234,7 +257,9 @@ impl wire::pipelines_server::Pipelines for Pipelines {
         let caller = Caller::of(request.caller)?;
         let pipeline = self.find(&caller, request.pipeline, Right::View).await?;
         let row = self.store.run_of(&pipeline, request.run_count).await?;
-        Ok(Response::new(self.whole_run(&row, &pipeline).await?))
+        Ok(Response::new(
+            self.whole_run(&row, &pipeline, &caller).await?,
+        ))
     }
 
     async fn list_runs(

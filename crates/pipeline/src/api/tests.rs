@@ -19,20 +19,23 @@ use tonic::service::Routes;
 
 mod actions;
 mod company;
+mod conflicts;
 mod gates;
 mod pruning;
 mod refusals;
 mod registry;
 mod rights;
+mod stores;
 
 use registry::NoSuchName;
 
 struct Service {
     pipelines: PipelinesClient<Route>,
     attempts: AttemptsClient<Route>,
+    database: Database,
     tasks: Tasks,
     bus: Bus,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 impl Drop for Service {
@@ -42,26 +45,32 @@ impl Drop for Service {
 }
 
 async fn service() -> Service {
-    let (folder, tasks, ready) = (tempfile::tempdir().unwrap(), Tasks::new(), Readiness::new());
-    let path = folder.path().display();
-    let url = format!("sqlite://{path}");
-    let database = Database::open::<crate::Migrator>(&url, "pipeline", &ready)
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().display());
+    service_on(folder, &url).await
+}
+
+async fn service_on(folder: tempfile::TempDir, url: &str) -> Service {
+    let (tasks, ready) = (Tasks::new(), Readiness::new());
+    let database = Database::open::<crate::Migrator>(url, "pipeline", &ready)
         .await
         .unwrap();
     let config = outbox::bus::Config {
-        url: format!("embedded:{path}"),
+        url: format!("embedded:{}", folder.path().join("bus").display()),
         ..Default::default()
     };
     let bus = Bus::open(&config, &ready, &tasks).await.unwrap();
     let registry = route::local(Routes::new(RegistryServer::new(NoSuchName)), route::LIMIT);
-    let routes = crate::start(crate::Config::default(), database, &bus, registry, &tasks);
+    let own = database.clone();
+    let routes = crate::start(crate::Config::default(), own, &bus, registry, &tasks);
     let route = route::local(routes, route::LIMIT);
     Service {
         pipelines: PipelinesClient::new(route.clone()),
         attempts: AttemptsClient::new(route),
+        database,
         tasks,
         bus,
-        folder,
+        _folder: folder,
     }
 }
 
@@ -204,13 +213,13 @@ async fn a_hundred_starts_at_once_take_a_hundred_consecutive_numbers() {
     let pipeline = service.define(ONE).await;
     let starts = (0..100).map(|number| {
         let (pipelines, pipeline) = (service.pipelines.clone(), pipeline.clone());
-        let attempts = service.attempts.clone();
         let mut one = Service {
             pipelines,
-            attempts,
+            attempts: service.attempts.clone(),
+            database: service.database.clone(),
             tasks: Tasks::new(),
             bus: service.bus.clone(),
-            folder: tempfile::tempdir().unwrap(),
+            _folder: tempfile::tempdir().unwrap(),
         };
         async move {
             one.start(&pipeline, &format!("key {number}"))
@@ -311,19 +320,6 @@ async fn stopping_a_pipeline_ends_what_waits_and_tells_what_runs() {
     assert_eq!(states, [RunState::Cancelled, RunState::Cancelling]);
     assert!(service.report(&first, 1, Outcome::Succeeded).await.over);
     assert_eq!(service.run(&pipeline, 1).await.state(), RunState::Cancelled);
-}
-
-#[tokio::test]
-async fn conflicts_are_refused_as_long_as_they_are_not_kept() {
-    let mut service = service().await;
-    let request = DefineRequest {
-        caller: Some(caller()),
-        source: "{name: a, conflicts: [b], steps: []}".into(),
-        ..Default::default()
-    };
-    let refused = service.pipelines.define(request).await.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument);
-    assert!(refused.message().contains("conflicts"), "{refused}");
 }
 
 #[tokio::test]

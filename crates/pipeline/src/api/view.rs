@@ -15,7 +15,7 @@ use crate::record::{self, from_json};
 use crate::rules::without_step_details;
 use crate::run::{Actor, Run, Stop};
 use crate::state::State;
-use crate::store::Store;
+use crate::store::{Blocker, Store};
 
 /// A run without its steps, as lists show it.
 pub(crate) fn summary(row: &run::Model, pipeline: &pipeline::Model) -> Result<wire::Run, Error> {
@@ -45,6 +45,7 @@ pub(crate) fn summary(row: &run::Model, pipeline: &pipeline::Model) -> Result<wi
         queue_position: 0,
         concurrency: pipeline.concurrency.cast_unsigned(),
         executor: row.executor.clone().unwrap_or_default(),
+        blocked_by: None,
     })
 }
 
@@ -60,6 +61,7 @@ pub(crate) async fn whole(
     store: &Store,
     row: &run::Model,
     pipeline: &pipeline::Model,
+    caller: &Caller,
 ) -> Result<wire::Run, Error> {
     let mut view = summary(row, pipeline)?;
     let ids = store.step_ids(&row.pipeline_id).await?;
@@ -80,8 +82,31 @@ pub(crate) async fn whole(
     }
     if row.state == State::Queued.name() {
         view.queue_position = u32::try_from(store.position(row).await?).unwrap_or(u32::MAX);
+        if pipeline.has_conflicts && row.started_at_ms.is_none() {
+            view.blocked_by = match store.blocker(row).await? {
+                Some((found, pipeline)) => Some(blocker(&found, pipeline, caller)?),
+                None => None,
+            };
+        }
     }
     Ok(view)
+}
+
+/// The run that is waited for; a pipeline that is hidden from the caller stays so.
+fn blocker(
+    blocker: &Blocker,
+    pipeline: pipeline::Model,
+    caller: &Caller,
+) -> Result<wire::Blocker, Error> {
+    let mut told = wire::Blocker {
+        has_begun: blocker.started_at_ms.is_some(),
+        ..Default::default()
+    };
+    if caller.sees(&pipeline)? {
+        told.run_count = blocker.run_count;
+        (told.pipeline_id, told.pipeline_name) = (pipeline.id, pipeline.name);
+    }
+    Ok(told)
 }
 
 fn step(run: &Run, position: usize, id: String) -> wire::RunStep {
@@ -145,7 +170,7 @@ pub(crate) async fn pipeline(
         ..Default::default()
     };
     if row.run_count > 0 {
-        let latest = whole(store, &store.run_of(row, 0).await?, row).await?;
+        let latest = whole(store, &store.run_of(row, 0).await?, row, caller).await?;
         let shown = row.run_count > row.reset_run_count || latest.ended_at_ms == 0;
         view.current_run = shown.then(|| latest.clone());
         view.latest_run = Some(latest);

@@ -21,6 +21,8 @@ pub(crate) struct Model {
     pub(crate) created_at_ms: i64,
     pub(crate) updated_at_ms: i64,
     pub(crate) deleted_at_ms: Option<i64>,
+    /// It names pipelines that must not run at the same time, or others name it.
+    pub(crate) has_conflicts: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -5,7 +5,7 @@
 //! stop exclude each other by the run's row), I11 (places are counted from rows, under the
 //! pipeline's lock). A call that is at fault itself leaves the others of its transaction alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use runtime::gather::{Act, Gather};
@@ -22,6 +22,8 @@ use crate::run::{AttemptEnd, Holder, Run, StepReport, Verdict};
 
 mod places;
 
+use places::Lack;
+
 /// Transactions of calls at the same time; where a store has one writer, one works and one waits.
 const HANDS: usize = 3;
 /// Calls that one transaction takes.
@@ -36,8 +38,11 @@ pub(crate) struct Calls(Gather<Together>);
 pub(crate) enum Begun {
     /// It has the attempt.
     Its(Box<Answer>),
-    /// The pipeline has no free place.
-    Busy,
+    /// The pipeline has no free place, or must not run now.
+    Busy {
+        /// The pipeline whose run is waited for, where it is another one.
+        waits_for: Option<String>,
+    },
     /// The run has ended, or another attempt is due.
     Over,
 }
@@ -105,7 +110,7 @@ impl Calls {
             .await?
         {
             Begun::Its(answer) => Ok(*answer),
-            Begun::Busy | Begun::Over => Err(runtime::gather::Unanswered.into()),
+            Begun::Busy { .. } | Begun::Over => Err(runtime::gather::Unanswered.into()),
         }
     }
 
@@ -129,15 +134,12 @@ impl Act for Together {
         let Self(store) = self;
         let now_ms = clock::now_ms();
         let tx = store.database.begin().await?;
-        let without_place = places::without(&tx, beginning(&calls)).await?;
+        let lacking = places::lacking(&tx, beginning(&calls)).await?;
         let ids: BTreeSet<String> = calls.iter().map(|it| it.run_id.clone()).collect();
         let mut locked = store.lock_all(&tx, ids).await?;
         let mut told = Vec::with_capacity(calls.len());
         for call in &calls {
-            told.push(
-                call.answer(&tx, &mut locked, &without_place, now_ms)
-                    .await?,
-            );
+            told.push(call.answer(&tx, &mut locked, &lacking, now_ms).await?);
         }
         let changed = locked.values().flatten().filter(|it| it.has_changed());
         let changed: Vec<&Locked> = changed.collect();
@@ -172,7 +174,7 @@ impl Call {
         &self,
         tx: &DatabaseTransaction,
         locked: &mut BTreeMap<String, Readable>,
-        without_place: &HashSet<String>,
+        lacking: &HashMap<String, Lack>,
         now_ms: i64,
     ) -> Result<Result<Begun, Error>, Error> {
         let its = match locked.get_mut(&self.run_id) {
@@ -182,9 +184,9 @@ impl Call {
         };
         // What fails half-way must leave no trace in what is saved.
         let mut next = its.clone();
-        let has_place = !without_place.contains(&self.run_id);
+        let lack = lacking.get(&self.run_id);
         let begun = self.span.in_scope(|| {
-            let begun = self.act_on(&mut next, has_place, now_ms)?;
+            let begun = self.act_on(&mut next, lack, now_ms)?;
             next.write_down(now_ms)?;
             Ok(begun)
         });
@@ -200,9 +202,14 @@ impl Call {
         Ok(begun)
     }
 
-    fn act_on(&self, locked: &mut Locked, has_place: bool, now_ms: i64) -> Result<Begun, Error> {
+    fn act_on(
+        &self,
+        locked: &mut Locked,
+        lack: Option<&Lack>,
+        now_ms: i64,
+    ) -> Result<Begun, Error> {
         match &self.wish {
-            Wish::Begin(holder) => Ok(self.begin(locked, holder, has_place, now_ms)),
+            Wish::Begin(holder) => Ok(self.begin(locked, holder, lack, now_ms)),
             Wish::Report { reports, last_seq } => {
                 if !locked.run.is_live(self.attempt) {
                     return Ok(Begun::Its(Box::new(Answer::refused(locked, now_ms))));
@@ -217,11 +224,21 @@ impl Call {
         }
     }
 
-    fn begin(&self, locked: &mut Locked, holder: &Holder, has_place: bool, now_ms: i64) -> Begun {
+    fn begin(
+        &self,
+        locked: &mut Locked,
+        holder: &Holder,
+        lack: Option<&Lack>,
+        now_ms: i64,
+    ) -> Begun {
         let run = &mut locked.run;
         let begins = run.is_queued() && self.attempt == run.attempt + 1;
-        if begins && !has_place && !run.holds_place() {
-            return Begun::Busy;
+        if let Some(lack) = lack.filter(|_| begins && !run.holds_place()) {
+            let waits_for = match lack {
+                Lack::Place => None,
+                Lack::Partner(id) => Some(id.clone()),
+            };
+            return Begun::Busy { waits_for };
         }
         let is_repeat = run.is_live(self.attempt);
         match run.begin(self.attempt, holder.clone(), now_ms) {

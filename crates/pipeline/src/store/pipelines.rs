@@ -1,5 +1,7 @@
 //! Pipelines and their versions.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use contracts::access::Right;
 use contracts::id::{PipelineId, StepId};
 use contracts::message::{PipelineDefined, PipelineDeleted, PipelineReset};
@@ -13,7 +15,7 @@ use sea_orm::{
 };
 use steps::{Definition, Plan};
 
-use super::{Store, Untold};
+use super::{Store, Untold, conflicts};
 use crate::Error;
 use crate::caller::Caller;
 use crate::entity::{pipeline, run, step, version};
@@ -27,6 +29,8 @@ pub(crate) struct Define {
     /// The pipeline that gets a new version; a new pipeline when absent.
     pub(crate) pipeline_id: Option<String>,
     pub(crate) definition: Definition,
+    /// The ids of what the definition's `conflicts` name, in their order.
+    pub(crate) conflicts: Vec<String>,
     /// Give the pipeline of the same name a new version if there is one.
     pub(crate) upsert: bool,
 }
@@ -40,10 +44,15 @@ pub(crate) struct Stored {
 impl Store {
     /// Stores a definition as a pipeline's new version. The same definition again makes none, and
     /// is no action of its user.
-    pub(crate) async fn define(&self, define: Define) -> Result<Stored, Error> {
+    pub(crate) async fn define(&self, mut define: Define) -> Result<Stored, Error> {
         let now_ms = clock::now_ms();
         let tx = self.database.begin().await?;
-        let existing = self.to_define(&tx, &define).await?;
+        let (existing, locked) = to_define(&tx, &define).await?;
+        let own_id = existing.as_ref().map(|row| row.id.as_str());
+        conflicts::check(&tx, own_id, &define.conflicts, &locked).await?;
+        define.conflicts.sort_unstable();
+        define.conflicts.dedup();
+        define.definition.conflicts.clone_from(&define.conflicts);
         let created = existing.is_none();
         let definition = to_json(&define.definition);
         let before = match &existing {
@@ -65,6 +74,10 @@ impl Store {
         let row = save_pipeline(&tx, existing, &define, access, now_ms).await?;
         save_version(&tx, &row, &define, &definition, now_ms).await?;
         save_step_ids(&tx, &row, &define.definition, now_ms).await?;
+        if row.has_conflicts || !define.conflicts.is_empty() {
+            let concerned = locked.into_keys().chain([row.id.clone()]).collect();
+            conflicts::replace(&tx, &row.id, &define.conflicts, concerned, now_ms).await?;
+        }
         let news = defined(&row, &define.by, before, definition, now_ms)?;
         outbox::announce_all(&tx, news, now_ms).await?;
         tx.commit().await?;
@@ -72,51 +85,15 @@ impl Store {
         Ok(Stored { row, created })
     }
 
-    async fn to_define(
-        &self,
-        tx: &DatabaseTransaction,
-        define: &Define,
-    ) -> Result<Option<pipeline::Model>, Error> {
-        let all = pipeline::Entity::find()
-            .filter(pipeline::Column::Account.eq(define.by.account()))
-            .filter(pipeline::Column::DeletedAtMs.is_null())
-            .lock_exclusive();
-        if let Some(id) = &define.pipeline_id {
-            let row = all.filter(pipeline::Column::Id.eq(id)).one(tx).await?;
-            return row.map(Some).ok_or_else(|| Error::NoPipeline(id.clone()));
-        }
-        let name = &define.definition.name;
-        lock_name(tx, define.by.account(), name).await?;
-        let same = all
-            .filter(pipeline::Column::Name.eq(name))
-            .limit(10)
-            .all(tx)
-            .await?;
-        if same.is_empty() {
-            return Ok(None);
-        }
-        let mut seen = Vec::new();
-        for row in same {
-            if define.by.sees(&row)? {
-                seen.push(row);
-            }
-        }
-        match (seen.len(), define.upsert) {
-            // The name is taken, also by what the caller may not see.
-            (_, false) | (0, true) => Err(Error::Exists(name.clone())),
-            (1, true) => Ok(seen.pop()),
-            (_, true) => Err(Error::Ambiguous {
-                name: name.clone(),
-                ids: seen.into_iter().map(|row| row.id).collect(),
-            }),
-        }
-    }
-
     /// Hides a pipeline whose runs have all ended. Its number and counts are never used again.
     pub(crate) async fn delete(&self, row: &pipeline::Model, by: &Caller) -> Result<(), Error> {
         let now_ms = clock::now_ms();
         let tx = self.database.begin().await?;
-        let row = &lock_pipeline(&tx, row).await?;
+        let ids = with_partners(&tx, &row.id).await?;
+        let mut locked = conflicts::lock(&tx, &ids).await?;
+        let gone = || Error::NoPipeline(row.name.clone());
+        let has_conflicts = locked.values().any(|it| it.has_conflicts);
+        let row = &locked.remove(&row.id).ok_or_else(gone)?;
         by.must(Right::Delete, row, &row.name)?;
         let open = run::Entity::find()
             .filter(run::Column::PipelineId.eq(&row.id))
@@ -132,6 +109,9 @@ impl Store {
         pipeline::Entity::update(hidden)
             .exec_without_returning(&*tx)
             .await?;
+        if has_conflicts {
+            conflicts::remove(&tx, &row.id, ids).await?;
+        }
         let deleted = PipelineDeleted {
             pipeline_id: row.id.clone(),
             name: row.name.clone(),
@@ -181,6 +161,71 @@ impl Store {
         self.relay.ring();
         Ok(())
     }
+}
+
+/// The pipeline that a definition is for, if there is one, with those that its conflicts concern:
+/// all that are there, locked.
+async fn to_define(
+    tx: &DatabaseTransaction,
+    define: &Define,
+) -> Result<(Option<pipeline::Model>, BTreeMap<String, pipeline::Model>), Error> {
+    let own_id = own_id(tx, define).await?;
+    let mut ids: BTreeSet<String> = define.conflicts.iter().cloned().collect();
+    if let Some(id) = &own_id {
+        ids.extend(with_partners(tx, id).await?);
+    }
+    let locked = conflicts::lock(tx, &ids).await?;
+    let existing = own_id.and_then(|id| locked.get(&id).cloned());
+    match &define.pipeline_id {
+        Some(id) if existing.is_none() => Err(Error::NoPipeline(id.clone())),
+        Some(_) => Ok((existing, locked)),
+        // It may have got another name meanwhile.
+        None => {
+            let existing = existing.filter(|row| row.name == define.definition.name);
+            Ok((existing, locked))
+        }
+    }
+}
+
+/// The id of the pipeline that a definition is for, if there is one.
+async fn own_id(tx: &DatabaseTransaction, define: &Define) -> Result<Option<String>, Error> {
+    if define.pipeline_id.is_some() {
+        return Ok(define.pipeline_id.clone());
+    }
+    let name = &define.definition.name;
+    lock_name(tx, define.by.account(), name).await?;
+    let same = pipeline::Entity::find()
+        .filter(pipeline::Column::Account.eq(define.by.account()))
+        .filter(pipeline::Column::DeletedAtMs.is_null())
+        .filter(pipeline::Column::Name.eq(name))
+        .limit(10)
+        .all(tx)
+        .await?;
+    if same.is_empty() {
+        return Ok(None);
+    }
+    let mut seen = Vec::new();
+    for row in same {
+        if define.by.sees(&row)? {
+            seen.push(row.id);
+        }
+    }
+    match (seen.len(), define.upsert) {
+        // The name is taken, also by what the caller may not see.
+        (_, false) | (0, true) => Err(Error::Exists(name.clone())),
+        (1, true) => Ok(seen.pop()),
+        (_, true) => Err(Error::Ambiguous {
+            name: name.clone(),
+            ids: seen,
+        }),
+    }
+}
+
+/// A pipeline and those that it is in conflict with.
+async fn with_partners(tx: &DatabaseTransaction, id: &str) -> Result<BTreeSet<String>, Error> {
+    let own = BTreeSet::from([id.to_owned()]);
+    let partners = conflicts::partners(tx, &own).await?;
+    Ok(partners.into_values().flatten().chain(own).collect())
 }
 
 /// Lets one at a time look whether there is a pipeline of a name, and make it. `SQLite` has one
@@ -295,6 +340,7 @@ async fn save_pipeline(
         created_at_ms: Set(now_ms),
         updated_at_ms: Set(now_ms),
         deleted_at_ms: Set(None),
+        has_conflicts: Set(false),
     };
     Ok(pipeline::Entity::insert(first)
         .exec_with_returning(tx)

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use runtime::clock;
 use runtime::database::store_clock;
-use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, Func, LockBehavior, LockType};
+use sea_orm::sea_query::{
+    Alias, CaseStatement, Expr, ExprTrait as _, Func, LockBehavior, LockType, Query,
+    SelectStatement,
+};
 use sea_orm::{
     ColumnTrait as _, Condition, DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult,
     QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -138,6 +141,7 @@ async fn waiting(
         .filter(queue::Column::Executor.is_null())
         .filter(queue::Column::NotBeforeMs.lte(now_ms))
         .filter(may_begin)
+        .filter(Expr::exists(held_back(now_ms)).not())
         .order_by_asc(queue::Column::Priority)
         .order_by_asc(queue::Column::EnqueuedAtMs)
         .order_by_asc(queue::Column::RunCount)
@@ -145,6 +149,23 @@ async fn waiting(
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(tx)
         .await
+}
+
+/// An earlier run of the same pipeline that waits for one of another pipeline: those after it would
+/// find the same. A run that was at work before holds its place and isn't concerned.
+fn held_back(now_ms: i64) -> SelectStatement {
+    let held = Alias::new("held");
+    let of_held = |column: queue::Column| Expr::col((held.clone(), column));
+    let own = |column: queue::Column| (queue::Entity, column);
+    Query::select()
+        .expr(Expr::value(1))
+        .from_as(queue::Entity, held.clone())
+        .and_where(of_held(queue::Column::WaitsFor).is_not_null())
+        .and_where(of_held(queue::Column::NotBeforeMs).gt(now_ms))
+        .and_where(of_held(queue::Column::PipelineId).equals(own(queue::Column::PipelineId)))
+        .and_where(Expr::col(own(queue::Column::RunCount)).gt(of_held(queue::Column::RunCount)))
+        .and_where(Expr::col(own(queue::Column::Attempt)).eq(1))
+        .to_owned()
 }
 
 /// The first of each pipeline that has a limit, and whether others were passed over: whether they

@@ -70,7 +70,23 @@ impl Executor {
     /// Is through with an attempt.
     pub(crate) async fn ends(&self, run_id: &str, attempt: u32, busy: bool) {
         let attempt = Some(attempt_of(run_id, attempt));
-        self.says(Said::Ended(Ended { attempt, busy })).await;
+        self.says(Said::Ended(Ended {
+            attempt,
+            busy,
+            ..Ended::default()
+        }))
+        .await;
+    }
+
+    /// Could not begin because of a run of another pipeline.
+    pub(crate) async fn waits_for(&self, run_id: &str, pipeline_id: &str) {
+        let attempt = Some(attempt_of(run_id, 1));
+        self.says(Said::Ended(Ended {
+            attempt,
+            busy: true,
+            waits_for: pipeline_id.into(),
+        }))
+        .await;
     }
 
     /// Gives a live attempt back.

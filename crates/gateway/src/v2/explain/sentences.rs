@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use contracts::access::Right;
 use contracts::message::{EndCause, RunState, StepState, StopMode};
-use contracts::pipeline::{Gate, Run, RunStep};
+use contracts::pipeline::{Blocker, Gate, Run, RunStep};
 use contracts::scheduler::ExplainResponse;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -88,6 +88,7 @@ fn queued(run: &Run, queue: &Queue) -> Vec<Sentence> {
         let facts = json!({"queuePosition": run.queue_position, "concurrency": run.concurrency});
         said.push(sentence(text, facts));
     }
+    said.extend(run.blocked_by.as_ref().map(blocked));
     match queue {
         Queue::Says(says) if says.executor.is_empty() => said.push(in_queue(says)),
         Queue::Says(says) => said.push(at_executor(
@@ -102,6 +103,33 @@ fn queued(run: &Run, queue: &Queue) -> Vec<Sentence> {
         )),
     }
     said
+}
+
+fn blocked(by: &Blocker) -> Sentence {
+    let Blocker {
+        pipeline_id,
+        pipeline_name,
+        run_count,
+        has_begun,
+    } = by;
+    let why = if *has_begun {
+        "has not ended"
+    } else {
+        "was accepted before this one"
+    };
+    if pipeline_id.is_empty() {
+        let text = format!("A pipeline that must not run at the same time has a run that {why}.");
+        return sentence(text, json!({}));
+    }
+    let text = format!(
+        "The pipeline {pipeline_name} must not run at the same time, and its run {run_count} {why}."
+    );
+    let facts = json!({
+        "pipelineId": pipeline_id,
+        "pipelineName": pipeline_name,
+        "runCount": run_count,
+    });
+    sentence(text, facts)
 }
 
 fn in_queue(says: &ExplainResponse) -> Sentence {
@@ -391,6 +419,33 @@ mod tests {
                 "The run is number 1 in the queue, and no executor is there to take it.",
             ]
         );
+    }
+
+    #[test]
+    fn a_run_that_another_pipeline_holds_back_says_which() {
+        let mut queued = run(RunState::Queued);
+        let ahead = ExplainResponse {
+            queue_place: 1,
+            executors: 1,
+            slots: 4,
+            ..Default::default()
+        };
+        for (has_begun, why) in [
+            (true, "has not ended"),
+            (false, "was accepted before this one"),
+        ] {
+            queued.blocked_by = Some(Blocker {
+                pipeline_id: "p".into(),
+                pipeline_name: "import".into(),
+                run_count: 7,
+                has_begun,
+            });
+            let said = texts(&queued, &Queue::Says(ahead.clone()));
+            let expected =
+                format!("The pipeline import must not run at the same time, and its run 7 {why}.");
+            assert_eq!(said[0], expected);
+            assert_eq!(said.len(), 2);
+        }
     }
 
     #[test]

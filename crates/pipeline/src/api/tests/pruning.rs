@@ -19,11 +19,7 @@ async fn old_runs_go_but_the_latest_of_a_pipeline_and_those_that_go_on_stay() {
             service.report(&run, 1, Outcome::Succeeded).await;
         }
     }
-    let url = format!("sqlite://{}", service.folder.path().display());
-    let database = Database::open::<crate::Migrator>(&url, "pipeline", &Readiness::new())
-        .await
-        .unwrap();
-    let store = Store::new(database, Bell::new());
+    let store = Store::new(service.database.clone(), Bell::new());
     let now_ms = clock::now_ms();
     for before_ms in [now_ms - 3_600_000, now_ms + 2000] {
         assert!(!store.prune_runs(before_ms).await.unwrap());

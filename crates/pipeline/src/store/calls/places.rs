@@ -1,6 +1,11 @@
-//! Which runs that want to begin find no place in their pipelines.
+//! Which runs that want to begin find no place: in their pipelines, or because of pipelines that
+//! must not run at the same time.
+//!
+//! **Invariant (I11):** all pipelines that a decision looks at are locked first, in the order of
+//! their ids. A run begins after those of its pipeline, and of its pipeline's partners, that were
+//! accepted before it: so runs that come together decide alike, and none waits for ever.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
     ColumnTrait as _, Condition, DatabaseTransaction, EntityTrait as _, FromQueryResult, JoinType,
@@ -9,40 +14,71 @@ use sea_orm::{
 
 use crate::Error;
 use crate::entity::{pipeline, run};
+use crate::store::conflicts::{self, Partners};
+
+/// What a run lacks to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// A place in its own pipeline.
+    Place,
+    /// That this other pipeline has no run that holds a place or was accepted before.
+    Partner(String),
+}
 
 /// A run that wants to begin and may find no place.
 #[derive(Debug, FromQueryResult)]
 struct Newcomer {
     id: String,
+    number: i64,
     pipeline_id: String,
     run_count: i64,
+    has_conflicts: bool,
 }
 
-/// Those of the runs whose pipelines have no place for them. Locks the rows of pipelines whose
-/// places are limited, so that two runs can't take the last one.
-pub(super) async fn without(
+/// Those of the runs that can't begin now, and why. Locks the rows of pipelines whose places are
+/// limited or that have conflicts, so that two runs can't take the last place.
+pub(super) async fn lacking(
     tx: &DatabaseTransaction,
     run_ids: BTreeSet<String>,
-) -> Result<HashSet<String>, Error> {
-    let mut without = HashSet::new();
+) -> Result<HashMap<String, Lack>, Error> {
+    let mut lacking = HashMap::new();
     let newcomers = newcomers(tx, run_ids).await?;
     if newcomers.is_empty() {
-        return Ok(without);
+        return Ok(lacking);
     }
-    let places = lock(tx, &newcomers).await?;
+    let in_conflict = newcomers.iter().filter(|it| it.has_conflicts);
+    let in_conflict = in_conflict.map(|it| it.pipeline_id.clone()).collect();
+    let partners = conflicts::partners(tx, &in_conflict).await?;
+    let places = lock(tx, &newcomers, &partners).await?;
     for newcomer in newcomers {
         let places = places.get(&newcomer.pipeline_id).copied();
-        // A limit that was lifted meanwhile holds nobody back.
-        if let Some(places) = places.filter(|&it| it > 0)
-            && taken(tx, &newcomer, places).await? >= places
-        {
-            without.insert(newcomer.id);
+        if let Some(lack) = lack(tx, &newcomer, places, &partners).await? {
+            lacking.insert(newcomer.id, lack);
         }
     }
-    Ok(without)
+    Ok(lacking)
 }
 
-/// The runs that have no place yet, of pipelines with a limit.
+async fn lack(
+    tx: &DatabaseTransaction,
+    newcomer: &Newcomer,
+    places: Option<u64>,
+    partners: &Partners,
+) -> Result<Option<Lack>, Error> {
+    // A limit that was lifted meanwhile holds nobody back.
+    if let Some(places) = places.filter(|&it| it > 0)
+        && taken(tx, newcomer, places).await? >= places
+    {
+        return Ok(Some(Lack::Place));
+    }
+    let Some(partners) = partners.get(&newcomer.pipeline_id) else {
+        return Ok(None);
+    };
+    let blocker = conflicts::blocker(tx, newcomer.number, partners).await?;
+    Ok(blocker.map(|it| Lack::Partner(it.pipeline_id)))
+}
+
+/// The runs that have no place yet, of pipelines with a limit or with conflicts.
 async fn newcomers(
     tx: &DatabaseTransaction,
     run_ids: BTreeSet<String>,
@@ -54,30 +90,38 @@ async fn newcomers(
         .from(run::Column::PipelineId)
         .to(pipeline::Column::Id)
         .into();
+    let is_bound = Condition::any()
+        .add(pipeline::Column::Concurrency.ne(0))
+        .add(pipeline::Column::HasConflicts.eq(true));
     let newcomers = run::Entity::find()
         .select_only()
         .columns([
             run::Column::Id,
+            run::Column::Number,
             run::Column::PipelineId,
             run::Column::RunCount,
         ])
+        .column(pipeline::Column::HasConflicts)
         .join(JoinType::InnerJoin, its_pipeline)
         .filter(run::Column::Id.is_in(run_ids))
         .filter(run::Column::StartedAtMs.is_null())
         .filter(run::Column::EndedAtMs.is_null())
-        .filter(pipeline::Column::Concurrency.ne(0))
+        .filter(is_bound)
         .into_model()
         .all(tx)
         .await?;
     Ok(newcomers)
 }
 
-/// Locks the newcomers' pipelines and answers how many places each has; 0 is no limit.
+/// Locks the newcomers' pipelines with their partners, and answers how many places each has; 0 is
+/// no limit.
 async fn lock(
     tx: &DatabaseTransaction,
     newcomers: &[Newcomer],
+    partners: &Partners,
 ) -> Result<HashMap<String, u64>, Error> {
-    let ids: BTreeSet<&String> = newcomers.iter().map(|it| &it.pipeline_id).collect();
+    let own = newcomers.iter().map(|it| &it.pipeline_id);
+    let ids: BTreeSet<&String> = own.chain(partners.values().flatten()).collect();
     let rows: Vec<(String, i32)> = pipeline::Entity::find()
         .select_only()
         .columns([pipeline::Column::Id, pipeline::Column::Concurrency])

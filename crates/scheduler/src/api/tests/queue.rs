@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use contracts::message::RunRequested;
+use contracts::message::{RunChanged, RunRequested};
 use contracts::scheduler::DrainRequest;
 use runtime::clock;
 
@@ -94,6 +94,41 @@ async fn a_run_that_found_no_place_goes_again_when_one_is_free() {
         world.tell(&changed(2, RunState::Succeeded), "ended").await;
         let again = executor.assigned().await;
         assert_eq!((again.run_id, again.attempt), (id(1), 1));
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_another_pipeline_goes_again_when_a_run_of_that_ends() {
+    let (own, other) = (id(0xA), id(0xC));
+    for world in World::each(LONG).await {
+        for number in 1..=20 {
+            world.request(run(number)).await;
+        }
+        let requested = RunRequested {
+            pipeline_id: id(0xB),
+            ..run(21)
+        };
+        world.request(requested).await;
+        let mut executor = Executor::hello(&world.scheduler, "one", 1, 2)
+            .await
+            .unwrap();
+        for number in [1, 2] {
+            assert_eq!(executor.assigned().await.run_id, id(number));
+        }
+        executor.waits_for(&id(1), &other).await;
+        executor.waits_for(&id(2), &other).await;
+        assert_eq!(
+            executor.assigned().await.run_id,
+            id(21),
+            "those of its pipeline after it wait too"
+        );
+        let ended = RunChanged {
+            pipeline_id: other.clone(),
+            ..changed(30, RunState::Succeeded)
+        };
+        world.tell(&ended, "ended").await;
+        let again = executor.assigned().await;
+        assert_eq!((again.run_id, again.attempt), (id(1), 1), "of {own}");
     }
 }
 
