@@ -20,6 +20,7 @@ mod queue;
 mod restarts;
 mod secrets;
 mod stop;
+mod tools;
 mod traces;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         queue::stories(),
         logs::stories(),
         secrets::stories(),
+        tools::stories(),
         opsera::stories(),
         commands::stories(),
         bad_input::stories(),

@@ -16,6 +16,7 @@ pub(crate) mod listing;
 mod messages;
 pub(crate) mod pipeline;
 mod record;
+pub(crate) mod registry;
 pub(crate) mod user_logs;
 
 use runtime::Kind;

@@ -3,6 +3,8 @@
 use contracts::audit::audit_log_client::AuditLogClient;
 use contracts::pipeline::pipelines_client::PipelinesClient;
 use contracts::registry::registry_client::RegistryClient;
+use contracts::registry::tools_client::ToolsClient;
+use contracts::registry::vault_client::VaultClient;
 use contracts::scheduler::scheduler_client::SchedulerClient;
 use runtime::Route;
 
@@ -16,6 +18,8 @@ const MAX_ANSWER_BYTES: usize = 128 * 1024 * 1024;
 pub(crate) struct Peers {
     pipelines: PipelinesClient<Route>,
     registry: RegistryClient<Route>,
+    tools: ToolsClient<Route>,
+    vault: VaultClient<Route>,
     scheduler: SchedulerClient<Route>,
     audit_log: AuditLogClient<Route>,
 }
@@ -25,6 +29,8 @@ impl Peers {
         Self {
             pipelines: PipelinesClient::new(upstreams.pipeline)
                 .max_decoding_message_size(MAX_ANSWER_BYTES),
+            tools: ToolsClient::new(upstreams.registry.clone()),
+            vault: VaultClient::new(upstreams.registry.clone()),
             registry: RegistryClient::new(upstreams.registry),
             scheduler: SchedulerClient::new(upstreams.scheduler),
             audit_log: AuditLogClient::new(upstreams.audit_log)
@@ -38,6 +44,14 @@ impl Peers {
 
     pub(crate) fn registry(&self) -> RegistryClient<Route> {
         self.registry.clone()
+    }
+
+    pub(crate) fn tools(&self) -> ToolsClient<Route> {
+        self.tools.clone()
+    }
+
+    pub(crate) fn vault(&self) -> VaultClient<Route> {
+        self.vault.clone()
     }
 
     pub(crate) fn scheduler(&self) -> SchedulerClient<Route> {

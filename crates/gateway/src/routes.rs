@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, post, put};
-use contracts::access::{Right, SiteRole};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use contracts::access::{Right, SiteRole, ToolRight};
 use runtime::Kind;
 
 use crate::limits::Cost;
@@ -37,6 +37,8 @@ pub(crate) enum Need {
     Site(&'static [SiteRole]),
     /// This right to the pipeline that the request names. Its service asks the rules.
     Item(Right),
+    /// This right to the tool that the request names, or to make one. The registry asks its rules.
+    Tool(ToolRight),
     /// To make a pipeline a site role; to replace one of the same name the rights to what changes.
     /// The pipelines' service asks.
     Make,
@@ -87,6 +89,10 @@ const PIPELINE: &[&str] = &["api", "pipeline"];
 const READ: &[&str] = &["api", "pipeline", "api-readonly"];
 /// To read of runs, their states and their logs alone.
 const LOGS: &[&str] = &["api", "pipeline", "pipeline-readonly", "api-readonly"];
+/// To act on tools.
+const TOOLS: &[&str] = &["api", "registry"];
+/// To read of tools.
+const TOOLS_READ: &[&str] = &["api", "registry", "registry-readonly", "api-readonly"];
 /// To act on all else.
 const API: &[&str] = &["api"];
 /// To read who did what.
@@ -95,6 +101,8 @@ const SECURITY: &[&str] = &["api", "security-logs"];
 const API_READ: &[&str] = &["api", "api-readonly"];
 
 const VIEW: Need = item(Right::View);
+const VIEW_TOOL: Need = Need::Tool(ToolRight::View);
+const EDIT_TOOL: Need = Need::Tool(ToolRight::Edit);
 const ANY: Need = Need::Any;
 const SEERS: Need = Need::Site(SiteRole::SEERS);
 const ROLES: Need = Need::Site(&SiteRole::ALL);
@@ -134,6 +142,10 @@ pub(crate) const ROWS: &[Row] = rows! {
     get    "/api/v1/logs/user/actions",                      by(SECURITY, SEERS),                       LIST => opsera::user_logs::actions;
     get    "/api/v1/logs/user/tokens",                       by(SECURITY, SEERS),                       LIST => opsera::user_logs::tokens;
 
+    get    "/api/v1/registry/tools",                         by(TOOLS_READ, SEERS),                     LIST => opsera::registry::tools;
+    post   "/api/v1/registry/summary",                       by(TOOLS_READ, VIEW_TOOL),                 ACT  => opsera::registry::summary;
+    post   "/api/v1/registry/update",                        by(TOOLS, EDIT_TOOL),                      ACT  => opsera::registry::update;
+
     get    "/api/v2/pipelines",                              by(READ, ANY),                             LIST => v2::pipelines::list;
     post   "/api/v2/pipelines",                              by(PIPELINE, Need::Make),                  ACT  => v2::pipelines::create;
     get    "/api/v2/pipelines/{p}",                          by(READ, VIEW),                            ACT  => v2::pipelines::read;
@@ -155,6 +167,16 @@ pub(crate) const ROWS: &[Row] = rows! {
     get    "/api/v2/secrets",                                by(API_READ, ROLES),                       LIST => v2::secrets::list;
     put    "/api/v2/secrets/{name}",                         by(API, KEEPERS),                          ACT  => v2::secrets::set;
     delete "/api/v2/secrets/{name}",                         by(API, KEEPERS),                          ACT  => v2::secrets::delete;
+
+    get    "/api/v2/tools",                                  by(TOOLS_READ, ANY),                       LIST => v2::tools::list;
+    post   "/api/v2/tools",                                  by(TOOLS, Need::Tool(ToolRight::Create)),  ACT  => v2::tools::create;
+    get    "/api/v2/tools/{t}",                              by(TOOLS_READ, VIEW_TOOL),                 ACT  => v2::tools::read;
+    put    "/api/v2/tools/{t}",                              by(TOOLS, EDIT_TOOL),                      ACT  => v2::tools::replace;
+    patch  "/api/v2/tools/{t}",                              by(TOOLS, EDIT_TOOL),                      ACT  => v2::tools::update;
+    delete "/api/v2/tools/{t}",                              by(TOOLS, Need::Tool(ToolRight::Delete)),  ACT  => v2::tools::delete;
+
+    get    "/api/v2/vault",                                  by(API_READ, KEEPERS),                     ACT  => v2::vault::read;
+    post   "/api/v2/vault/rotate-key",                       by(API, OPERATORS),                        ACT  => v2::vault::rotate_key;
 
     get    "/api/v2/executors",                              by(API_READ, ANY),                         LIST => v2::executors::list;
     post   "/api/v2/executors/{name}/drain",                 by(API, OPERATORS),                        ACT  => v2::executors::drain;

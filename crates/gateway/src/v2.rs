@@ -17,6 +17,9 @@ pub(crate) mod pipelines;
 mod run_view;
 pub(crate) mod runs;
 pub(crate) mod secrets;
+mod tool_view;
+pub(crate) mod tools;
+pub(crate) mod vault;
 mod words;
 
 use axum::http::Uri;

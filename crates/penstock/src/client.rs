@@ -10,6 +10,7 @@ mod args;
 mod command;
 mod connection;
 mod error;
+mod file;
 pub(crate) mod flags;
 mod follow;
 mod help;

@@ -70,9 +70,11 @@ pub struct Config {
     pub admin_token: Secret,
     /// Where the administrator's token lies. Made at the first start, readable by its owner only.
     pub admin_token_file: PathBuf,
-    /// What secrets are sealed with: 32 bytes, as 64 hex digits or as base64. Empty: `key_file`.
+    /// What secrets are sealed with: 32 bytes, as 64 hex digits or as base64. Several with commas
+    /// between them: the first seals, all open. Empty: `key_file`.
     pub key: Secret,
-    /// Where the key lies. Made at the first start, readable by its owner only.
+    /// Where the key lies, or several, one a line. Made at the first start, readable by its owner
+    /// only.
     pub key_file: PathBuf,
 }
 

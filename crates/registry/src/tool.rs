@@ -49,15 +49,15 @@ pub(crate) struct Tool {
 }
 
 impl Tool {
-    /// Refuses whoever lacks a right that is to no tool that is there: to make one, to list all.
-    /// What the caller would be to one that has no rules decides.
-    pub(crate) fn check_site(caller: &Caller, right: ToolRight) -> Result<(), Refused> {
+    /// Refuses whoever may make no tool. What the caller would be to one that has no rules decides.
+    pub(crate) fn check_create(caller: &Caller) -> Result<(), Refused> {
         let item = Item {
             account: &caller.account,
             owner: "",
             rules: &[],
             visibility: Visibility::PublicRw,
         };
+        let right = ToolRight::Create;
         let is_somebody = !caller.account.is_empty() && !caller.user_id().is_empty();
         if is_somebody && right.is_of(Standing::of(caller, &item)) {
             return Ok(());

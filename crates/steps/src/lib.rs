@@ -28,6 +28,7 @@ pub use expression::Context;
 pub use fault::{Fault, Faults};
 pub use kinds::{Invocation, Kind};
 pub use plan::Plan;
+pub use source::json_of;
 
 /// The longest text of a definition, in bytes.
 pub const MAX_SOURCE_BYTES: usize = source::MAX_BYTES;

@@ -4,6 +4,7 @@
 //! and what aliases unfold to.
 
 mod builder;
+mod json;
 
 use std::rc::Rc;
 
@@ -11,6 +12,7 @@ use granit_parser::{ErrorKind, Parser};
 
 use crate::fault::Fault;
 use builder::{Builder, fault, too_deep};
+pub use json::json_of;
 
 /// The longest text of a definition, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;

@@ -31,7 +31,7 @@ impl FromRequest<Arc<Gateway>> for Input {
 impl Input {
     fn read(bytes: &[u8]) -> Result<Self, Problem> {
         let fields = fields(bytes)?;
-        let pipeline_id = pipeline_id(&fields)?;
+        let pipeline_id = id(&fields, "pipelineId")?;
         Ok(Self {
             pipeline_id,
             fields,
@@ -100,19 +100,20 @@ fn form(text: &[u8]) -> Map<String, Value> {
         .collect()
 }
 
-fn pipeline_id(fields: &Map<String, Value>) -> Result<String, Problem> {
-    let Some(said) = fields.get("pipelineId").and_then(Value::as_str) else {
-        return Err(Problem::invalid(
-            "pipelineId is missing: send {\"pipelineId\": \"…\"}",
-        ));
+/// The id that a field says: 24 hex digits, in any case.
+pub(super) fn id(fields: &Map<String, Value>, name: &str) -> Result<String, Problem> {
+    let Some(said) = fields.get(name).and_then(Value::as_str) else {
+        return Err(Problem::invalid(format!(
+            "{name} is missing: send {{\"{name}\": \"…\"}}"
+        )));
     };
     let id = said.trim().to_ascii_lowercase();
     if is_object_id(&id) {
         return Ok(id);
     }
-    Err(Problem::invalid(
-        "pipelineId is not an id: 24 hex digits are expected",
-    ))
+    Err(Problem::invalid(format!(
+        "{name} is not an id: 24 hex digits are expected"
+    )))
 }
 
 #[allow(

@@ -29,7 +29,7 @@ const MAX_PIPELINES: usize = 1000;
 const MAX_CHUNKS: usize = 100;
 /// A page ends early when it has this many bytes.
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
-const JSON: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
+pub(super) const JSON: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
 
 /// Which pipelines are asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -102,20 +102,20 @@ async fn whole(mut walk: Walk) -> Result<Response, Problem> {
 }
 
 /// What ends an answer before its end, which a client sees in the connection.
-fn broken(problem: &Problem) -> io::Error {
+pub(super) fn broken(problem: &Problem) -> io::Error {
     tracing::warn!("a list ends before its end: {}", problem.detail());
     io::Error::other("a service behind this one is away")
 }
 
 /// The text of a JSON list, as far as it is written and not sent.
-struct List(Vec<u8>, bool);
+pub(super) struct List(Vec<u8>, bool);
 
 impl List {
-    fn begin() -> Self {
+    pub(super) fn begin() -> Self {
         Self(Vec::from(*b"["), true)
     }
 
-    fn add(&mut self, documents: &[String]) {
+    pub(super) fn add(&mut self, documents: &[String]) {
         for document in documents {
             if !std::mem::take(&mut self.1) {
                 self.0.push(b',');
@@ -124,11 +124,11 @@ impl List {
         }
     }
 
-    fn take(&mut self) -> Bytes {
+    pub(super) fn take(&mut self) -> Bytes {
         std::mem::take(&mut self.0).into()
     }
 
-    fn end(mut self) -> Bytes {
+    pub(super) fn end(mut self) -> Bytes {
         self.0.push(b']');
         self.0.into()
     }

@@ -138,6 +138,6 @@ fn check(
             let detail = format!("this takes a role in the site: {}", roles.join(" or "));
             Err(Problem::new(Kind::Denied, "ROLE", detail))
         }
-        Need::Any | Need::Site(_) | Need::Item(_) | Need::Make => Ok(scope),
+        Need::Any | Need::Site(_) | Need::Item(_) | Need::Tool(_) | Need::Make => Ok(scope),
     }
 }

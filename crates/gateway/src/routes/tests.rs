@@ -72,6 +72,7 @@ async fn status(row: &Row, token: Option<&str>) -> StatusCode {
     let path = row
         .path
         .replace("{p}", "x")
+        .replace("{t}", "x")
         .replace("{runCount}", "1")
         .replace("{step}", "x")
         .replace("{name}", "x");

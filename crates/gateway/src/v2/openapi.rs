@@ -10,7 +10,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{audit, executors, explain, gates, logs, pipelines, runs, secrets};
+use super::{audit, executors, explain, gates, logs, pipelines, runs, secrets, tools, vault};
 use crate::problem;
 
 /// The name of the response that all failures share.
@@ -29,6 +29,8 @@ const PROBLEM: &str = "Problem";
         runs::list, runs::start, runs::read, runs::stop, logs::read, explain::read,
         gates::approve, gates::reject,
         secrets::list, secrets::set, secrets::delete,
+        tools::list, tools::create, tools::read, tools::replace, tools::update, tools::delete,
+        vault::read, vault::rotate_key,
         executors::list, executors::drain,
         audit::actions, audit::tokens, audit::export, audit::keys,
         document, pipeline_schema
@@ -104,6 +106,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
         &mut item.put,
         &mut item.post,
         &mut item.delete,
+        &mut item.patch,
     ];
     each.into_iter().filter_map(Option::as_mut)
 }
@@ -118,6 +121,7 @@ fn parameter(name: &str) -> Parameter {
     let description = match name {
         "p" => "24-hex id, number or name of the pipeline",
         "step" => "Id of the step in the definition, or its 24-hex id",
+        "t" => "24-hex id, number or name of the tool",
         "runCount" => "Number of the run in its pipeline, or `latest`",
         _ => "Its name",
     };

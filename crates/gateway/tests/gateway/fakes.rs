@@ -2,6 +2,7 @@
 
 mod others;
 mod pipelines;
+pub(crate) mod tools;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -22,6 +23,8 @@ use contracts::pipeline::{
     StopRunsRequest,
 };
 use contracts::registry::registry_server::RegistryServer;
+use contracts::registry::tools_server::ToolsServer;
+use contracts::registry::{Tool, UpdateToolRequest};
 use contracts::scheduler::scheduler_server::SchedulerServer;
 use contracts::scheduler::{DrainRequest, ExplainResponse};
 use gateway::{Config, Upstreams};
@@ -55,6 +58,8 @@ pub(crate) struct Behind {
     pub(crate) resets: Vec<ResetRequest>,
     pub(crate) decisions: Vec<DecideRequest>,
     pub(crate) secrets: BTreeMap<String, Vec<u8>>,
+    pub(crate) tool: Tool,
+    pub(crate) tool_changes: Vec<UpdateToolRequest>,
     pub(crate) drained: Vec<DrainRequest>,
     pub(crate) explains: ExplainResponse,
     pub(crate) activity: QueryActivityResponse,
@@ -128,7 +133,7 @@ impl World {
     fn of(config: &Config, fake: Fake, pipeline: Route, bus: Option<Bus>) -> Self {
         let upstreams = Upstreams {
             pipeline,
-            registry: local(RegistryServer::new(fake.clone())),
+            registry: registry(&fake),
             scheduler: local(SchedulerServer::new(fake.clone())),
             audit_log: local(AuditLogServer::new(fake.clone())),
         };
@@ -238,6 +243,12 @@ pub(crate) fn fault(code: Code, reason: &str, message: &str) -> Status {
         message,
         ErrorDetails::with_error_info(reason, "penstock", []),
     )
+}
+
+fn registry(fake: &Fake) -> Route {
+    let routes = Routes::new(RegistryServer::new(fake.clone()));
+    let routes = routes.add_service(ToolsServer::new(fake.clone()));
+    route::local(routes, route::LIMIT)
 }
 
 fn local<S>(service: S) -> Route

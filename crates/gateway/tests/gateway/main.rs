@@ -11,4 +11,5 @@ mod logs;
 mod opsera;
 mod own;
 mod rules;
+mod tools;
 mod uses;

@@ -57,6 +57,9 @@ pub enum Command {
     /// Records of who did what: verify them, export them
     #[command(subcommand, after_help = help::AUDIT)]
     Audit(Audit),
+    /// Tools that pipelines work with, and how they are reached
+    #[command(subcommand, after_help = help::TOOL)]
+    Tool(Tool),
     /// List executors with their slots and leases; drain one
     #[command(after_help = help::EXECUTORS)]
     Executors(Executors),
@@ -273,6 +276,67 @@ pub enum Secret {
     /// Delete a secret
     #[command(after_help = help::SECRET_DELETE)]
     Delete(With<SecretName>),
+    /// Seal all secrets under a new key, while everything goes on
+    #[command(after_help = help::ROTATE_KEY)]
+    RotateKey(With<RotateKey>),
+}
+
+/// Arguments of `secret rotate-key`.
+#[derive(Debug, Args)]
+pub struct RotateKey {
+    /// Answer when nothing is left under an earlier key
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Commands about tools.
+#[derive(Debug, Subcommand)]
+pub enum Tool {
+    /// Add a tool
+    #[command(after_help = help::TOOL_ADD)]
+    Add(With<AddTool>),
+    /// List tools
+    #[command(after_help = help::TOOL_LIST)]
+    List(With<List>),
+    /// Print a tool as JSON; its secrets are references
+    #[command(after_help = help::TOOL_SHOW)]
+    Show(With<OneTool>),
+    /// Change what a file says of a tool, and nothing else
+    #[command(after_help = help::TOOL_UPDATE)]
+    Update(With<UpdateTool>),
+    /// Delete a tool and its secrets
+    #[command(after_help = help::TOOL_DELETE)]
+    Delete(With<OneTool>),
+}
+
+/// Arguments of `tool add`.
+#[derive(Debug, Args)]
+pub struct AddTool {
+    /// A file that says the tool, in YAML or JSON; - is standard input
+    #[arg(long, short, value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// A tool.
+#[derive(Debug, Args)]
+pub struct OneTool {
+    /// Name, number or 24-hex id of the tool (name:… says that it is a name)
+    #[arg(value_name = "TOOL")]
+    pub name: String,
+}
+
+/// Arguments of `tool update`.
+#[derive(Debug, Args)]
+pub struct UpdateTool {
+    /// Which.
+    #[command(flatten)]
+    pub tool: OneTool,
+    /// A file that says what changes, in YAML or JSON; - is standard input
+    #[arg(long, short, value_name = "FILE")]
+    pub file: PathBuf,
+    /// Remove what the file doesn't say
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// A secret.

@@ -7,13 +7,14 @@ mod log;
 mod pipelines;
 mod runs;
 mod secrets;
+mod tools;
 mod watch;
 
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::args::{Audit, Command, Connection, Secret, With};
+use super::args::{Audit, Command, Connection, Secret, Tool, With};
 use super::error::Error;
 use super::flags;
 use super::http::Http;
@@ -68,6 +69,12 @@ pub(super) async fn obey(command: Command) -> Result<ExitCode, Error> {
         Command::Audit(Audit::Verify(said)) => return with(said, audit::verify).await,
         Command::Audit(Audit::Export(said)) => with(said, audit::export).await,
         Command::Audit(Audit::Keys(said)) => with(said, audit::keys).await,
+        Command::Secret(Secret::RotateKey(said)) => with(said, secrets::rotate_key).await,
+        Command::Tool(Tool::Add(said)) => with(said, tools::add).await,
+        Command::Tool(Tool::List(said)) => with(said, tools::list).await,
+        Command::Tool(Tool::Show(said)) => with(said, tools::show).await,
+        Command::Tool(Tool::Update(said)) => with(said, tools::update).await,
+        Command::Tool(Tool::Delete(said)) => with(said, tools::delete).await,
         Command::Executors(said) => {
             let mut desk = Desk::open(&said.connection)?;
             executors::obey(&mut desk, said.deed).await

@@ -105,6 +105,55 @@ Example:
 
 A step that names it fails from then on.";
 
+pub(crate) const ROTATE_KEY: &str = "\
+Examples:
+  penstock secret rotate-key               begin; everything goes on meanwhile
+  penstock secret rotate-key --wait        answer when it is done
+
+The new key lies in the key file, before the earlier one until nothing of that is left. A server that is killed
+meanwhile goes on with it at its next start. A backup from before needs the key of then. Where several
+registries share a database (PostgreSQL), whoever gave them their key changes it: the refusal says how.";
+
+pub(crate) const TOOL: &str = "\
+Examples:
+  penstock tool add -f jenkins.yaml
+  penstock tool list
+  penstock tool show build-server
+  penstock tool update build-server -f changes.yaml
+
+A tool's password, token or key is given as a text. It goes to the vault, and a reference stands in its place:
+  name: build-server
+  toolIdentifier: jenkins
+  configuration: {jenkinsUrl: https://ci.example, userName: bot, password: …}";
+
+pub(crate) const TOOL_ADD: &str = "\
+Examples:
+  penstock tool add -f jenkins.yaml
+  generate | penstock tool add -f -";
+
+pub(crate) const TOOL_LIST: &str = "\
+Example:
+  penstock tool list -o json | jq -r '.[].name'";
+
+pub(crate) const TOOL_SHOW: &str = "\
+Example:
+  penstock tool show build-server | jq .configuration";
+
+pub(crate) const TOOL_UPDATE: &str = "\
+Examples:
+  penstock tool update build-server -f changes.yaml
+  echo 'description: retired' | penstock tool update build-server -f -
+  penstock tool update build-server -f jenkins.yaml --replace
+
+A property that the file says replaces the one that is there, as a whole: say all of `configuration`
+or none of it. A secret stays where its reference is said again. null removes a property.";
+
+pub(crate) const TOOL_DELETE: &str = "\
+Example:
+  penstock tool delete build-server
+
+Steps that use it fail from then on.";
+
 pub(crate) const EXECUTORS: &str = "\
 Examples:
   penstock executors                       who is at work, with how many runs

@@ -40,7 +40,7 @@ impl Store {
         said: Properties,
         now_ms: i64,
     ) -> Result<Tool, Error> {
-        Tool::check_site(caller, ToolRight::Create)?;
+        Tool::check_create(caller)?;
         let mut document = Document::new(said)?;
         add_category(&mut document);
         let id = ToolId::made_at(now_ms);

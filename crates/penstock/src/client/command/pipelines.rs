@@ -1,6 +1,5 @@
 //! Commands about pipelines.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -11,12 +10,10 @@ use super::Desk;
 use crate::client::api::{self, Pipeline};
 use crate::client::args::{Apply, List, OnePipeline};
 use crate::client::error::Error;
+use crate::client::file;
 use crate::client::http::Body;
 use crate::client::table::{Cell, Table};
 use crate::client::time;
-
-/// The longest definition, as the server has it too.
-const DEFINITION_MAX_BYTES: u64 = 1024 * 1024;
 
 /// Makes each file's pipeline. One that is at fault keeps no other from being made.
 pub(super) async fn apply(desk: &mut Desk, said: Apply) -> Result<(), Error> {
@@ -38,7 +35,7 @@ pub(super) async fn apply(desk: &mut Desk, said: Apply) -> Result<(), Error> {
 }
 
 async fn apply_one(desk: &mut Desk, file: &Path) -> Result<(), Error> {
-    let body = Body::text("application/yaml", read(file)?);
+    let body = Body::text("application/yaml", file::read(file)?);
     let path = "/api/v2/pipelines?upsert=true";
     let (status, answer) = match desk.http.answer(Method::POST, path, &body).await {
         Err(Error::Refused(problem)) if !problem.is_away() => {
@@ -57,25 +54,6 @@ async fn apply_one(desk: &mut Desk, file: &Path) -> Result<(), Error> {
         format!("pipeline {name} is at version {version}")
     };
     Ok(desk.screen.line(&line)?)
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Error> {
-    let name = file.display().to_string();
-    let mut text = Vec::new();
-    let read = if name == "-" {
-        let input = std::io::stdin().lock();
-        input.take(DEFINITION_MAX_BYTES + 1).read_to_end(&mut text)
-    } else {
-        std::fs::File::open(file)
-            .and_then(|input| input.take(DEFINITION_MAX_BYTES + 1).read_to_end(&mut text))
-    };
-    match read {
-        Err(error) => Err(Error::File(name, error)),
-        Ok(_) if text.len() as u64 > DEFINITION_MAX_BYTES => Err(Error::Usage(format!(
-            "{name} is longer than the {DEFINITION_MAX_BYTES} bytes that a definition may have"
-        ))),
-        Ok(_) => Ok(text),
-    }
 }
 
 /// Lists pipelines.

@@ -1,6 +1,7 @@
 //! Commands about secrets.
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use super::Desk;
 use crate::client::api;
-use crate::client::args::{Nothing, SecretName};
+use crate::client::args::{Nothing, RotateKey, SecretName};
 use crate::client::error::Error;
 use crate::client::http::Body;
 use crate::client::path::path;
@@ -18,6 +19,8 @@ use crate::client::time;
 
 /// The longest value of a secret, as the server has it too.
 const SECRET_MAX_BYTES: u64 = 64 * 1024;
+/// How often it is looked how far a change of the key is.
+const POLL: Duration = Duration::from_millis(500);
 /// How many secrets are listed.
 const SECRETS: usize = 100_000;
 
@@ -54,6 +57,32 @@ fn secret_value(name: &str) -> Result<Vec<u8>, Error> {
             "the value is longer than {SECRET_MAX_BYTES} bytes"
         ))),
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Vault {
+    key_id: String,
+    earlier_key_ids: Vec<String>,
+    left: u64,
+}
+
+/// Changes the key that secrets are sealed with.
+pub(super) async fn rotate_key(desk: &mut Desk, said: RotateKey) -> Result<(), Error> {
+    let (path, body) = ("/api/v2/vault/rotate-key", Body::default());
+    let mut answer = desk.http.ask(Method::POST, path, &body).await?;
+    let mut vault: Vault = api::parse(&answer)?;
+    while said.wait && !(vault.left == 0 && vault.earlier_key_ids.is_empty()) {
+        tokio::time::sleep(POLL).await;
+        answer = desk.http.get("/api/v2/vault").await?;
+        vault = api::parse(&answer)?;
+    }
+    let key = &vault.key_id;
+    let line = match vault.left {
+        0 => format!("everything is sealed under the key {key}"),
+        left => format!("the key {key} seals from now on; {left} values are left to seal again"),
+    };
+    told(desk, &answer, &line)
 }
 
 /// Deletes a secret.
