@@ -2,10 +2,11 @@
 
 use std::pin::Pin;
 
+use contracts::message::UserActed;
 use contracts::scheduler as wire;
 use contracts::scheduler::from_executor::Said;
 use futures::{Stream, StreamExt as _};
-use runtime::Tasks;
+use runtime::{Tasks, clock};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -78,9 +79,14 @@ impl wire::scheduler_server::Scheduler for Api {
         request: Request<wire::DrainRequest>,
     ) -> Result<Response<wire::DrainResponse>, Status> {
         let request = request.into_inner();
+        let acted = request.caller.as_ref().and_then(|caller| {
+            let action = if request.drain { "drain" } else { "undrain" };
+            let target = (request.executor.as_str(), request.executor.as_str());
+            UserActed::of(caller, "executor", action, target, clock::now_ms())
+        });
         self.desk
             .store
-            .drain(&request.executor, request.drain)
+            .drain(&request.executor, request.drain, acted)
             .await?;
         self.desk.bell.ring();
         Ok(Response::new(wire::DrainResponse {}))

@@ -29,6 +29,9 @@ pub enum Error {
     /// The pipeline service can't be asked.
     #[error("the pipeline service can't be asked: {0}")]
     Pipeline(String),
+    /// A message can't be announced.
+    #[error("a message can't be announced")]
+    Outbox(#[from] outbox::Error),
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] DbErr),
@@ -48,7 +51,7 @@ impl Fault for Error {
             Self::NoExecutor(_) => Kind::NotFound,
             Self::Pipeline(_) => Kind::Unavailable,
             Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
-            Self::Store(_) => Kind::Internal,
+            Self::Outbox(_) | Self::Store(_) => Kind::Internal,
         }
     }
 
@@ -58,6 +61,7 @@ impl Fault for Error {
             Self::OldBoot { .. } => "OLD_BOOT",
             Self::NoExecutor(_) => "NO_EXECUTOR",
             Self::Pipeline(_) => "PIPELINE_AWAY",
+            Self::Outbox(_) => "OUTBOX",
             Self::Store(_) => "STORE",
         }
     }

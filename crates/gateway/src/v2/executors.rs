@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Gateway;
+use crate::auth::Who;
 use crate::body::Content;
 use crate::problem::Problem;
 use crate::time::Time;
@@ -76,15 +77,17 @@ pub(crate) async fn list(State(gateway): State<Arc<Gateway>>) -> Result<Json<Exe
     responses((status = 204, description = "It was told")))]
 pub(crate) async fn drain(
     State(gateway): State<Arc<Gateway>>,
+    who: Who,
     Path(executor): Path<String>,
     content: Content,
 ) -> Result<StatusCode, Problem> {
     let DrainBody { drain } = content.json()?;
-    gateway
-        .peers
-        .scheduler()
-        .drain(DrainRequest { executor, drain })
-        .await?;
+    let request = DrainRequest {
+        executor,
+        drain,
+        caller: Some(who.caller()),
+    };
+    gateway.peers.scheduler().drain(request).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

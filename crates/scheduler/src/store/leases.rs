@@ -1,9 +1,10 @@
 //! Executors and their leases, judged by the store's clock.
 
+use contracts::message::UserActed;
 use runtime::clock::millis;
 use runtime::database::store_now_ms;
 use sea_orm::ActiveValue::{Set, Unchanged};
-use sea_orm::sea_query::{Expr, Query};
+use sea_orm::sea_query::Query;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 
 use super::{Holder, Store};
@@ -58,16 +59,32 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// An executor gets no new work, or gets work again.
-    pub(crate) async fn drain(&self, name: &str, draining: bool) -> Result<(), Error> {
+    /// An executor gets no new work, or gets work again. `acted` is told if that is a change.
+    pub(crate) async fn drain(
+        &self,
+        name: &str,
+        draining: bool,
+        acted: Option<UserActed>,
+    ) -> Result<(), Error> {
         let tx = self.database.begin().await?;
-        let changed = executor::Entity::update_many()
-            .col_expr(executor::Column::Draining, Expr::value(draining))
-            .filter(executor::Column::Name.eq(name))
-            .exec(&*tx)
+        let known = executor::Entity::find_by_id(name)
+            .lock_exclusive()
+            .one(&*tx)
             .await?;
-        if changed.rows_affected == 0 {
-            return Err(Error::NoExecutor(name.to_owned()));
+        let row = known.ok_or_else(|| Error::NoExecutor(name.to_owned()))?;
+        if row.draining == draining {
+            return Ok(());
+        }
+        let changed = executor::ActiveModel {
+            name: Unchanged(row.name),
+            draining: Set(draining),
+            ..Default::default()
+        };
+        executor::Entity::update(changed)
+            .exec_without_returning(&*tx)
+            .await?;
+        if let Some(acted) = acted {
+            outbox::announce(&tx, &acted, acted.at_ms).await?;
         }
         Ok(tx.commit().await?)
     }

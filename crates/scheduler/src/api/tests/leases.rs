@@ -189,6 +189,7 @@ async fn a_run_that_is_handed_back_goes_on_elsewhere() {
         let drain = contracts::scheduler::DrainRequest {
             executor: "leaving".into(),
             drain: true,
+            caller: None,
         };
         client.drain(drain).await.unwrap();
         leaving.hands_back(&id(1), 1).await;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use contracts::message::{RunChanged, RunRequested};
+use contracts::message::{Actor, Caller, RunChanged, RunRequested, Topic, UserActed};
 use contracts::scheduler::DrainRequest;
+use outbox::Broadcast;
 use runtime::clock;
 
 use super::*;
@@ -213,6 +214,28 @@ async fn an_executor_that_says_it_drains_gets_nothing_more() {
     }
 }
 
+fn administrator() -> Caller {
+    let actor = Actor {
+        user_id: "ann".into(),
+        ..Actor::default()
+    };
+    Caller {
+        actor: Some(actor),
+        account: "a".into(),
+        ..Caller::default()
+    }
+}
+
+/// The next action of a user that is told.
+async fn acted(news: &mut Broadcast) -> UserActed {
+    loop {
+        let heard = news.next().await.unwrap();
+        if heard.is::<UserActed>() {
+            return heard.decode().unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_drained_executor_gets_nothing_until_it_may_work_again() {
     for world in World::each(LONG).await {
@@ -223,10 +246,14 @@ async fn a_drained_executor_gets_nothing_until_it_may_work_again() {
         let drain = |executor: &str, drain| DrainRequest {
             executor: executor.into(),
             drain,
+            caller: Some(administrator()),
         };
+        let mut news = world.bus.broadcast(&[Topic::Events]).await.unwrap();
         let refused = client.drain(drain("nobody", true)).await.unwrap_err();
         assert_eq!(refused.code(), Code::NotFound);
-        client.drain(drain("one", true)).await.unwrap();
+        for _again in 0..2 {
+            client.drain(drain("one", true)).await.unwrap();
+        }
         world.request(run(1)).await;
         let mut other = Executor::hello(&world.scheduler, "two", 1, 1)
             .await
@@ -244,6 +271,15 @@ async fn a_drained_executor_gets_nothing_until_it_may_work_again() {
         assert_eq!((waits.executors, waits.slots, waits.draining), (1, 1, 1));
         client.drain(drain("one", false)).await.unwrap();
         assert_eq!(executor.assigned().await.run_id, id(2));
+        for action in ["drain", "undrain"] {
+            let acted = acted(&mut news).await;
+            let told = (
+                acted.r#type.as_str(),
+                acted.action.as_str(),
+                acted.target_id.as_str(),
+            );
+            assert_eq!(told, ("executor", action, "one"), "once a change");
+        }
     }
 }
 
