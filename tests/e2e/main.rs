@@ -11,6 +11,7 @@
 
 mod bad_input;
 mod commands;
+mod connectors;
 mod ends;
 mod gates;
 mod logs;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let parts = [
         ends::stories(),
         stop::stories(),
+        connectors::stories(),
         gates::stories(),
         queue::stories(),
         logs::stories(),

@@ -129,7 +129,7 @@ impl fmt::Debug for Grant {
             .field("step_id", &self.step_id)
             .field("try", &self.r#try)
             .field("secrets", &self.secrets.keys())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -225,6 +225,7 @@ mod tests {
                 "{:?}",
                 Grant {
                     secrets: values(),
+                    tool_json: value.clone(),
                     ..Default::default()
                 }
             ),

@@ -220,7 +220,9 @@ impl Attempt {
                 let skipped = self.tries.skip(one);
                 self.ended.push(skipped);
             }
+            Deed::Leave(one) => self.tries.tell(&one, Told::Leave),
             Deed::Term(one) => self.tries.tell(&one, Told::Term),
+            Deed::Drop(one) => self.tries.tell(&one, Told::Drop),
             Deed::Kill(one) => self.tries.tell(&one, Told::Kill),
             Deed::Report => self.report(),
             Deed::End(end) => return Some(end),
@@ -229,8 +231,8 @@ impl Attempt {
     }
 
     fn start(&mut self, one: Try) {
-        let (secrets, since) = self.tries.take(&one);
-        self.journal.hide(secrets.values());
+        let granted = self.tries.take(&one);
+        self.journal.hide(granted.secrets.values());
         self.tries.start(StepTry {
             kit: self.kit.clone(),
             facts: self.facts.clone(),
@@ -238,8 +240,9 @@ impl Attempt {
             journal: self.journal.clone(),
             outputs: self.outputs.clone(),
             of: one,
-            secrets,
-            since,
+            secrets: granted.secrets,
+            tool: granted.tool,
+            since: granted.since,
         });
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod environment;
 mod files;
 pub(crate) mod http;
 mod process;
+mod tool;
 
 use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -89,8 +90,12 @@ pub(crate) enum Told {
     /// It wasn't.
     #[default]
     Nothing,
+    /// TERM, grace, KILL; what it has started elsewhere goes on, and so does the step.
+    Leave,
     /// TERM, grace, KILL.
     Term,
+    /// KILL; what it has started elsewhere is somebody else's now.
+    Drop,
     /// KILL.
     Kill,
 }
@@ -105,6 +110,8 @@ pub(crate) struct StepTry {
     pub(crate) outputs: Arc<HashMap<String, String>>,
     pub(crate) of: Try,
     pub(crate) secrets: HashMap<String, Vec<u8>>,
+    /// The tool that it works with, with its secrets; empty if it works with none.
+    pub(crate) tool: Vec<u8>,
     /// When it was granted.
     pub(crate) since: Instant,
 }
@@ -253,6 +260,9 @@ impl StepTry {
             }
             Invocation::Http(request) => {
                 http::carry_out(self, request, planned.timeout_ms, log, told).await
+            }
+            Invocation::Tool(call) => {
+                Box::pin(tool::carry_out(self, call, planned.timeout_ms, log, told)).await
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The pipeline service owns pipelines, their versions, and runs with their steps and attempts.
 //!
 //! It is asked to define, start, stop and reset (by the gateway), and to begin, record and end
-//! attempts (by executors and the scheduler). It asks the registry for the secrets of a step that
-//! it grants. It tells what it was asked for on `penstock.commands`, and what has happened on
+//! attempts (by executors and the scheduler). It asks the registry for the secrets and the tool
+//! of a step that it grants. It tells what it was asked for on `penstock.commands`, and what has happened on
 //! `penstock.events`.
 //!
 //! **Invariants:** a run's row is the truth about it. Every transition is one transaction under
@@ -31,6 +31,7 @@ pub mod run;
 mod secrets;
 pub mod state;
 mod store;
+mod tools;
 
 pub use error::Error;
 pub use migration::Migrator;

@@ -6,6 +6,7 @@ pub mod approval;
 pub mod command;
 pub mod http;
 pub mod run;
+pub mod tool;
 pub mod user_action;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub(crate) use command::MAX_ARGUMENT;
 pub use command::{Command, Process};
 pub use http::{Body, Expect, Http, Request, StatusRange};
 pub use run::Run;
+pub use tool::{Tool, ToolCall};
 pub use user_action::UserAction;
 
 /// What a step does.
@@ -34,6 +36,8 @@ pub enum Kind {
     Command(Command),
     /// An HTTP request.
     Http(Http),
+    /// An operation of a tool.
+    Tool(Tool),
     /// A gate that people open.
     Approval(Approval),
     /// A gate with instructions.
@@ -60,6 +64,8 @@ pub enum Invocation {
     Process(Process),
     /// Send a request and judge the answer's status.
     Http(Request),
+    /// See an operation of a tool through.
+    Tool(ToolCall),
 }
 
 /// Why a step can't be tried: its try fails with this.
@@ -104,6 +110,7 @@ impl Kind {
             Self::Run(_) => run::KEY,
             Self::Command(_) => command::KEY,
             Self::Http(_) => http::KEY,
+            Self::Tool(_) => tool::KEY,
             Self::Approval(_) => approval::KEY,
             Self::UserAction(_) => user_action::KEY,
         }
@@ -113,14 +120,14 @@ impl Kind {
     pub fn is_process(&self) -> bool {
         match self {
             Self::Run(_) | Self::Command(_) => true,
-            Self::Http(_) | Self::Approval(_) | Self::UserAction(_) => false,
+            Self::Http(_) | Self::Tool(_) | Self::Approval(_) | Self::UserAction(_) => false,
         }
     }
 
     /// Whether it is done outside of executors: the run waits for it and needs none meanwhile.
     pub fn is_outside(&self) -> bool {
         match self {
-            Self::Run(_) | Self::Command(_) | Self::Http(_) => false,
+            Self::Run(_) | Self::Command(_) | Self::Http(_) | Self::Tool(_) => false,
             Self::Approval(_) | Self::UserAction(_) => true,
         }
     }
@@ -128,7 +135,7 @@ impl Kind {
     /// What it asks of people, if it waits for them.
     pub fn gate(&self) -> Option<Gate<'_>> {
         match self {
-            Self::Run(_) | Self::Command(_) | Self::Http(_) => None,
+            Self::Run(_) | Self::Command(_) | Self::Http(_) | Self::Tool(_) => None,
             Self::Approval(approval) => Some(approval.gate()),
             Self::UserAction(action) => Some(action.gate()),
         }
@@ -146,6 +153,7 @@ impl Kind {
                 Process::new(command.argv(context)?, env, context).map(Invocation::Process)
             }
             Self::Http(http) => http.request(context).map(Invocation::Http),
+            Self::Tool(tool) => tool.call(context).map(Invocation::Tool),
             Self::Approval(_) | Self::UserAction(_) => Err(Error::Outside(self.name())),
         }
     }
@@ -159,7 +167,7 @@ pub(crate) struct Entry {
 }
 
 /// Every kind that can be used.
-pub(crate) const CATALOG: [Entry; 5] = [
+pub(crate) const CATALOG: [Entry; 6] = [
     Entry {
         key: run::KEY,
         read: run::read,
@@ -176,6 +184,11 @@ pub(crate) const CATALOG: [Entry; 5] = [
         schema: http::schema,
     },
     Entry {
+        key: tool::KEY,
+        read: tool::read,
+        schema: tool::schema,
+    },
+    Entry {
         key: approval::KEY,
         read: approval::read,
         schema: approval::schema,
@@ -188,4 +201,4 @@ pub(crate) const CATALOG: [Entry; 5] = [
 ];
 
 /// Kinds that have their names already and can't be used yet.
-pub(crate) const LATER: [&str; 3] = ["pipeline", "tool", "plugin"];
+pub(crate) const LATER: [&str; 2] = ["pipeline", "plugin"];

@@ -6,6 +6,7 @@
 //!
 //! Everything here is pure: no clock, no chance, no store, no network. Nothing here knows another crate of ours.
 
+pub mod connector;
 mod cursor;
 pub mod definition;
 pub mod duration;

@@ -70,6 +70,45 @@ impl Node {
     }
 }
 
+impl Node {
+    /// The same as JSON. Bare text is a number, a flag or nothing where YAML's core schema says so; of keys that come
+    /// twice the last counts.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Scalar(scalar) => scalar.to_json(),
+            Value::List(items) => items.iter().map(|item| item.to_json()).collect(),
+            Value::Map(entries) => {
+                let pairs = entries.iter();
+                let pairs = pairs.map(|entry| (entry.key.clone(), entry.value.to_json()));
+                serde_json::Value::Object(pairs.collect())
+            }
+        }
+    }
+}
+
+impl Scalar {
+    /// The same as JSON.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        use serde_json::{Number, Value};
+
+        let text = self.text.as_str();
+        if !self.plain {
+            return Value::from(text);
+        }
+        match text {
+            "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+            "true" | "True" | "TRUE" => Value::Bool(true),
+            "false" | "False" | "FALSE" => Value::Bool(false),
+            _ if text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.')) => {
+                let whole = text.parse::<i64>().ok().map(Number::from);
+                let number = whole.or_else(|| text.parse().ok().and_then(Number::from_f64));
+                number.map_or_else(|| Value::from(text), Value::Number)
+            }
+            _ => Value::from(text),
+        }
+    }
+}
+
 /// Reads the one document of a text.
 pub(crate) fn parse(text: &str) -> Result<Rc<Node>, Fault> {
     if text.len() > MAX_BYTES {

@@ -25,7 +25,8 @@ fn every_example_is_valid() {
             "hello",
             "parallel",
             "parameters",
-            "retry-and-finalizer"
+            "retry-and-finalizer",
+            "tools"
         ]
     );
 }

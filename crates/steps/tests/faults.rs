@@ -19,7 +19,7 @@ steps:
   - id: Third
     env: {PENSTOCK_RUN: x, DAY: \"${{ parameters.day }}\"}
     retry: {delay: soon}
-  - tool: {message: ok}
+  - plugin: {message: ok}
     id: gate
 concurrency: many
 ";
@@ -35,13 +35,13 @@ concurrency: many
         "line 8, column 9: steps[1].id: the id \"fetch\" is taken by steps[0]; ids are unique",
         "line 10, column 14: steps[1].command: a step does one thing and has `run` already; make two steps of it",
         "line 11, column 13: steps[1].needs[0]: there is no step \"fetsh\"; did you mean `fetch`?",
-        "line 12, column 5: steps[2]: says nothing to do; give it one of run, command, http, approval, userAction",
+        "line 12, column 5: steps[2]: says nothing to do; give it one of run, command, http, tool, approval, userAction",
         "line 12, column 9: steps[2].id: must be lowercase letters, digits and `-`, such as fetch-orders",
         "line 13, column 25: steps[2].env.PENSTOCK_RUN: the name is reserved: Penstock sets",
         "line 13, column 33: steps[2].env.DAY: there is no parameter `day`",
         "line 14, column 12: steps[2].retry.attempts: is missing",
         "line 14, column 20: steps[2].retry.delay: must be a duration such as",
-        "line 15, column 11: steps[3].tool: tool steps are not available in this version",
+        "line 15, column 13: steps[3].plugin: plugin steps are not available in this version",
         "line 17, column 14: concurrency: must be a number from 0 to 10000",
     ];
     let lines: Vec<_> = text.lines().collect();
@@ -257,9 +257,38 @@ const BAD_STEPS: &[(&str, &str)] = &[
     ),
     ("just text", "steps[0]: must be a map"),
     ("", "steps[0]: is missing"),
+    ("{id: a, tool: {}}", "steps[0].tool.tool: is missing"),
     (
-        "{id: a, tool: {}}",
-        "tool steps are not available in this version",
+        "{id: a, tool: {tool: t, kind: Jenkins, operation: walk}}",
+        "steps[0].tool.operation: there is no such operation; there are run",
+    ),
+    (
+        "{id: a, tool: {tool: t, kind: generic-rest}}",
+        "describe one here",
+    ),
+    (
+        "{id: a, tool: {tool: t, operation: {start: {request: {path: x}}}}}",
+        "steps[0].tool.operation: start: path `x`: begins with a slash",
+    ),
+    (
+        "{id: a, tool: {tool: t, operation: {start: {request: {path: '/${{ parameters.x }}'}}}}}",
+        "expressions are not put into operations",
+    ),
+    (
+        "{id: a, tool: {tool: t, with: {a: [{b: '${{ parameters.x }}'}]}}}",
+        "steps[0].tool.with.a[0].b: there is no parameter `x`",
+    ),
+    (
+        "{id: a, tool: {tool: t, with: {a: '${{ secrets.x }}'}}}",
+        "a secret can stand in the headers and body of an http step only",
+    ),
+    (
+        "{id: a, secrets: {X: x}, tool: {tool: t}}",
+        "a tool step takes its secrets from the tool",
+    ),
+    (
+        "{id: a, tool: {tool: t, every: 1ms}}",
+        "steps[0].tool.every: must be from 100ms",
     ),
     (
         "{id: a, pipeline: other}",

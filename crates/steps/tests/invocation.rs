@@ -19,7 +19,7 @@ fn invocation(step: &str, day: &str) -> Result<Invocation, Error> {
 fn request(http: &str, day: &str) -> Result<Request, Error> {
     match invocation(&format!("secrets: {{TOKEN: t}}, http: {{{http}}}"), day)? {
         Invocation::Http(request) => Ok(request),
-        Invocation::Process(_) => panic!("a request"),
+        Invocation::Process(_) | Invocation::Tool(_) => panic!("a request"),
     }
 }
 
@@ -140,4 +140,16 @@ fn a_missing_output_is_named_with_its_place() {
         error.to_string(),
         "env.R: step `b` has written no output `rows`"
     );
+}
+
+#[test]
+fn what_a_tool_is_given_keeps_its_types() {
+    let step = "tool: {tool: ci, every: 5s, with: {job: 'a ${{ parameters.day }}', n: 3, l: [true, '3', ]}}";
+    let Ok(Invocation::Tool(call)) = invocation(step, "{{ tool.token }}") else {
+        panic!("a tool's operation")
+    };
+    assert_eq!(call.operation, "run");
+    assert_eq!(call.every, Some(std::time::Duration::from_secs(5)));
+    let with = serde_json::json!({"job": "a {{ tool.token }}", "n": 3, "l": [true, "3"]});
+    assert_eq!(serde_json::Value::Object(call.with), with);
 }

@@ -92,9 +92,13 @@ pub(crate) enum Deed {
     Start(Try),
     /// Report this try as cancelled; it never started.
     Skip(Try),
-    /// End this try's processes.
+    /// End this try's processes, because it goes on elsewhere.
+    Leave(Try),
+    /// End this try.
     Term(Try),
-    /// Kill this try's processes.
+    /// Kill this try's processes, because it isn't ours any more.
+    Drop(Try),
+    /// Kill this try.
     Kill(Try),
     /// Report all tries that ended or were skipped since the last report.
     Report,
@@ -107,7 +111,9 @@ pub(crate) enum Deed {
 enum Told {
     #[default]
     Nothing,
+    Leave,
     Term,
+    Drop,
     Kill,
 }
 
@@ -270,7 +276,9 @@ impl State {
             if wanted > how.told {
                 how.told = wanted;
                 deeds.push(match wanted {
+                    Told::Leave => Deed::Leave(running.clone()),
                     Told::Term => Deed::Term(running.clone()),
+                    Told::Drop => Deed::Drop(running.clone()),
                     Told::Kill | Told::Nothing => Deed::Kill(running.clone()),
                 });
             }
@@ -295,12 +303,19 @@ impl State {
 }
 
 /// How a try that started under one stop is to be told to end, given what holds now.
+///
+/// Processes end either way; what a try has started in an outside tool ends only by a stop.
 fn wanted(end: Option<End>, stop: Stop, under: Stop) -> Told {
+    let is_stopped = stop > under;
     match (end, stop) {
-        (Some(End::Over { .. } | End::Refused | End::Lost | End::Forgotten), _) => Told::Kill,
-        (_, Stop::Kill) if under < Stop::Kill => Told::Kill,
-        (Some(End::HandedBack), _) => Told::Term,
-        (None, Stop::Cancel) if under < Stop::Cancel => Told::Term,
+        (
+            Some(End::Over { .. } | End::Refused | End::Lost | End::Forgotten),
+            Stop::Cancel | Stop::Kill,
+        ) if is_stopped => Told::Kill,
+        (Some(End::Over { .. } | End::Refused | End::Lost | End::Forgotten), _) => Told::Drop,
+        (_, Stop::Kill) if is_stopped => Told::Kill,
+        (_, Stop::Cancel) if is_stopped => Told::Term,
+        (Some(End::HandedBack), _) => Told::Leave,
         (None, Stop::None | Stop::Graceful | Stop::Cancel | Stop::Kill) => Told::Nothing,
     }
 }

@@ -3,6 +3,7 @@
 //! **Invariant:** what was granted starts once, and its secrets are kept no longer than until then.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use contracts::pipeline::{Grant, Outcome, StepReport};
 use tokio::sync::watch;
@@ -13,16 +14,30 @@ use tracing::Instrument as _;
 use super::state::Try;
 use crate::step::{self, Done, StepTry, Told};
 
-/// Secrets of a try, by the names of their variables.
-type Secrets = HashMap<String, Vec<u8>>;
+/// What a try was granted.
+pub(super) struct Granted {
+    /// By the names of their variables.
+    pub(super) secrets: HashMap<String, Vec<u8>>,
+    /// The tool that it works with, with its secrets.
+    pub(super) tool: Vec<u8>,
+    /// When it was.
+    pub(super) since: Instant,
+}
+
+/// All of it is secret.
+impl fmt::Debug for Granted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Granted").finish_non_exhaustive()
+    }
+}
 
 /// The tries of an attempt. Those that run are killed when this is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Tries {
     running: JoinSet<Done>,
     controls: HashMap<Try, watch::Sender<Told>>,
-    /// What those that haven't started yet were granted, and when.
-    granted: HashMap<Try, (Secrets, Instant)>,
+    /// What those that haven't started yet were granted.
+    granted: HashMap<Try, Granted>,
 }
 
 impl Tries {
@@ -35,17 +50,25 @@ impl Tries {
                 number: grant.r#try,
             };
             if !self.controls.contains_key(&one) {
-                self.granted.insert(one.clone(), (grant.secrets, since));
+                let granted = Granted {
+                    secrets: grant.secrets,
+                    tool: grant.tool_json,
+                    since,
+                };
+                self.granted.insert(one.clone(), granted);
             }
             granted.push(one);
         }
         granted
     }
 
-    /// Takes out what was granted with a try, and when.
-    pub(super) fn take(&mut self, one: &Try) -> (Secrets, Instant) {
-        let granted = self.granted.remove(one);
-        granted.unwrap_or_else(|| (Secrets::new(), Instant::now()))
+    /// Takes out what was granted with a try.
+    pub(super) fn take(&mut self, one: &Try) -> Granted {
+        self.granted.remove(one).unwrap_or_else(|| Granted {
+            secrets: HashMap::new(),
+            tool: Vec::new(),
+            since: Instant::now(),
+        })
     }
 
     /// Gives up a try that was granted.

@@ -31,7 +31,7 @@ impl StepTry {
             return;
         }
         let before = *told.borrow_and_update();
-        if before == Told::Kill {
+        if before >= Told::Drop {
             return;
         }
         let saved = tokio::select! {

@@ -29,7 +29,7 @@ const LOGGED: usize = 64 * 1024;
 const LARGEST_SAVED: u64 = 1 << 30;
 const CONNECT: Duration = Duration::from_secs(10);
 const REDIRECTS: usize = 10;
-const TRACEPARENT: &str = "traceparent";
+pub(super) const TRACEPARENT: &str = "traceparent";
 
 /// The clients of an executor.
 #[derive(Debug, Clone)]
@@ -38,23 +38,25 @@ pub(crate) struct Clients {
     open: Client,
     /// Follows them on the same host only.
     strict: Client,
+    /// Follows none.
+    pub(super) bare: Client,
 }
 
 impl Clients {
     pub(crate) fn new() -> Result<Self, Error> {
-        let client = |is_strict| {
+        let client = |policy| {
             runtime::tls::client()
                 .user_agent(concat!("penstock/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(CONNECT)
-                .redirect(Policy::custom(move |attempt| {
-                    redirected(attempt, is_strict)
-                }))
+                .redirect(policy)
                 .build()
                 .map_err(|error| Error::Http(runtime::fault::chain(&error)))
         };
+        let following = |is_strict| Policy::custom(move |attempt| redirected(attempt, is_strict));
         Ok(Self {
-            open: client(false)?,
-            strict: client(true)?,
+            open: client(following(false))?,
+            strict: client(following(true))?,
+            bare: client(Policy::none())?,
         })
     }
 }

@@ -19,6 +19,7 @@ mod leases;
 mod logs;
 mod peers;
 mod snapshots;
+mod tools;
 mod world;
 
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ fn trials() -> Vec<Trial> {
         logs::trials(),
         disk::trials(),
         snapshots::trials(),
+        tools::trials(),
         groups::trials(),
     ];
     parts.into_iter().flatten().collect()

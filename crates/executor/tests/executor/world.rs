@@ -306,6 +306,7 @@ pub(crate) fn grant(step: &str, number: u32) -> Grant {
         step_id: step.into(),
         r#try: number,
         secrets: HashMap::new(),
+        tool_json: Vec::new(),
     }
 }
 

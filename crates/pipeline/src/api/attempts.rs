@@ -19,6 +19,7 @@ use crate::run::{AttemptEnd, Holder, Outcome, Run, StepReport};
 use crate::secrets::{self, Need, Revealed};
 use crate::state::State;
 use crate::store::{Answer, Begun, Calls, Store};
+use crate::tools::{self, Resolved};
 
 /// The service of attempts.
 pub(crate) struct Attempts {
@@ -36,35 +37,63 @@ impl Attempts {
         }
     }
 
-    /// Grants with the secrets they need. A step that can't have its secrets fails here, which
-    /// may grant others.
+    /// Grants with the secrets and tools they need. A step that can't have what it needs fails
+    /// here, which may grant others.
     async fn grants(&self, answer: &mut Answer) -> Result<Vec<Grant>, Error> {
         let mut grants = Vec::new();
         while let Some(position) = answer.granted.pop() {
-            let step = &answer.run.plan.steps[position];
-            let account = self.account_of(answer, step).await?;
-            let need = Need {
-                account: &account,
-                run_id: &answer.row.id,
-                step_id: &step.id,
-                started_by: &answer.row.started_by,
-                secrets: &step.secrets,
-            };
-            match secrets::reveal(&self.registry, need).await? {
-                Revealed::Values(secrets) => grants.push(Grant {
-                    step_id: step.id.clone(),
-                    r#try: answer.run.steps[position].progress.tries,
-                    secrets,
-                }),
-                Revealed::Refused(message) => self.refuse_step(answer, position, message).await?,
+            match self.grant(answer, position).await? {
+                Ok(grant) => grants.push(grant),
+                Err(message) => self.refuse_step(answer, position, message).await?,
             }
         }
         grants.reverse();
         Ok(grants)
     }
 
+    /// One grant, or why the step can't have what it needs.
+    async fn grant(
+        &self,
+        answer: &Answer,
+        position: usize,
+    ) -> Result<Result<Grant, String>, Error> {
+        let step = &answer.run.plan.steps[position];
+        let account = self.account_of(answer, step).await?;
+        let need = Need {
+            account: &account,
+            run_id: &answer.row.id,
+            step_id: &step.id,
+            started_by: &answer.row.started_by,
+            secrets: &step.secrets,
+        };
+        let secrets = match secrets::reveal(&self.registry, need).await? {
+            Revealed::Values(secrets) => secrets,
+            Revealed::Refused(message) => return Ok(Err(message)),
+        };
+        let mut grant = Grant {
+            step_id: step.id.clone(),
+            r#try: answer.run.steps[position].progress.tries,
+            secrets,
+            tool_json: Vec::new(),
+        };
+        if let steps::Kind::Tool(tool) = &step.kind {
+            let need = tools::Need {
+                account: &account,
+                run_id: &answer.row.id,
+                step_id: &step.id,
+                started_by: &answer.row.started_by,
+                tool: &tool.tool,
+            };
+            match tools::resolve(&self.registry, need).await? {
+                Resolved::Tool(tool) => grant.tool_json = tool,
+                Resolved::Refused(message) => return Ok(Err(message)),
+            }
+        }
+        Ok(Ok(grant))
+    }
+
     async fn account_of(&self, answer: &Answer, step: &steps::plan::Step) -> Result<String, Error> {
-        if step.secrets.is_empty() {
+        if step.secrets.is_empty() && !matches!(step.kind, steps::Kind::Tool(_)) {
             return Ok(String::new());
         }
         self.store.account_of(&answer.row.pipeline_id).await

@@ -12,6 +12,7 @@ use contracts::pipeline::{
     StartRunRequest, StartRunResponse, StepReport, StopRunsRequest,
 };
 use contracts::registry::registry_server::RegistryServer;
+use contracts::registry::tools_server::ToolsServer;
 use outbox::Bus;
 use runtime::{Database, Readiness, Route, Tasks, route};
 use tonic::Code;
@@ -60,7 +61,9 @@ async fn service_on(folder: tempfile::TempDir, url: &str) -> Service {
         ..Default::default()
     };
     let bus = Bus::open(&config, &ready, &tasks).await.unwrap();
-    let registry = route::local(Routes::new(RegistryServer::new(NoSuchName)), route::LIMIT);
+    let registry =
+        Routes::new(RegistryServer::new(NoSuchName)).add_service(ToolsServer::new(NoSuchName));
+    let registry = route::local(registry, route::LIMIT);
     let own = database.clone();
     let routes = crate::start(crate::Config::default(), own, &bus, registry, &tasks);
     let route = route::local(routes, route::LIMIT);

@@ -113,6 +113,7 @@ impl Service for Tools {
     ) -> Result<Response<ResolveToolResponse>, Status> {
         let request = request.into_inner();
         let caller = request.caller.unwrap_or_default();
+        let caller = self.store.with_rights(caller).await?;
         let asked = Asked {
             account: caller.account.clone(),
             actor: caller.actor.clone(),

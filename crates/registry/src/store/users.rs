@@ -1,6 +1,7 @@
 //! Users: made, found, changed.
 
 use contracts::id::UserId;
+use contracts::message;
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
@@ -106,6 +107,26 @@ impl Store {
             .order_by_asc(user::Column::Number)
             .limit(limit);
         Ok(page.all(self.database.reader()).await?)
+    }
+
+    /// Who started a run, with the site roles and groups that they have by now: a run knows only
+    /// who it was. Somebody who isn't there any more, or is switched off, has none.
+    pub(crate) async fn with_rights(
+        &self,
+        caller: message::Caller,
+    ) -> Result<message::Caller, Error> {
+        let reader = self.database.reader();
+        let id = caller.actor.as_ref().map(|actor| actor.user_id.clone());
+        let wanted = Reference::Id(id.unwrap_or_default());
+        let row = find(reader, &caller.account, &wanted, false).await?;
+        let Some(row) = row.filter(|row| row.active) else {
+            return Ok(caller);
+        };
+        Ok(message::Caller {
+            roles: names(&row.roles)?,
+            groups: groups_of(reader, &row.id).await?,
+            ..caller
+        })
     }
 
     /// A user that the caller may read, with the names of its groups.

@@ -55,6 +55,14 @@ fn term(step: &str) -> Deed {
     Deed::Term(first(step))
 }
 
+fn leave(step: &str) -> Deed {
+    Deed::Leave(first(step))
+}
+
+fn drop(step: &str) -> Deed {
+    Deed::Drop(first(step))
+}
+
 fn kill(step: &str) -> Deed {
     Deed::Kill(first(step))
 }
@@ -199,7 +207,7 @@ fn what_is_refused_or_fenced_is_killed_and_not_reported() {
     ] {
         holds(vec![
             (granted(&["a", "b"]), vec![start("a"), start("b")]),
-            (heard, vec![kill("a"), kill("b")]),
+            (heard, vec![drop("a"), drop("b")]),
             (finished("a"), vec![]),
             (Heard::Due, vec![]),
             (finished("b"), vec![Deed::End(end)]),
@@ -222,7 +230,7 @@ fn what_is_given_back_is_ended_first_and_starts_nothing_more() {
     holds(vec![
         (granted(&["a", "b"]), vec![start("a"), start("b")]),
         (finished("a"), vec![Deed::Report]),
-        (fated(Fate::HandedBack), vec![term("b")]),
+        (fated(Fate::HandedBack), vec![leave("b")]),
         (finished("b"), vec![]),
         (granted(&["c"]), vec![Deed::End(End::HandedBack)]),
     ]);
@@ -232,8 +240,8 @@ fn what_is_given_back_is_ended_first_and_starts_nothing_more() {
 fn what_is_given_back_may_be_over_or_lost_before() {
     holds(vec![
         (granted(&["a"]), vec![start("a")]),
-        (fated(Fate::HandedBack), vec![term("a")]),
-        (fated(Fate::Forgotten), vec![kill("a")]),
+        (fated(Fate::HandedBack), vec![leave("a")]),
+        (fated(Fate::Forgotten), vec![drop("a")]),
         (finished("a"), vec![Deed::End(End::Forgotten)]),
     ]);
 }
@@ -242,12 +250,12 @@ fn what_is_given_back_may_be_over_or_lost_before() {
 fn a_step_that_the_lease_cut_loses_the_attempt() {
     holds(vec![
         (granted(&["a", "b"]), vec![start("a"), start("b")]),
-        (Heard::Cut(first("a")), vec![kill("b")]),
+        (Heard::Cut(first("a")), vec![drop("b")]),
         (Heard::Cut(first("b")), vec![Deed::End(End::Lost)]),
     ]);
     holds(vec![
         (granted(&["a"]), vec![start("a")]),
-        (fated(Fate::HandedBack), vec![term("a")]),
+        (fated(Fate::HandedBack), vec![leave("a")]),
         (Heard::Cut(first("a")), vec![Deed::End(End::Lost)]),
     ]);
 }
@@ -264,8 +272,17 @@ fn a_try_without_an_outcome_loses_the_attempt_at_once() {
 fn a_kill_reaches_what_is_being_given_back() {
     holds(vec![
         (granted(&["a"]), vec![start("a")]),
-        (fated(Fate::HandedBack), vec![term("a")]),
+        (fated(Fate::HandedBack), vec![leave("a")]),
         (stopped(Stop::Kill), vec![kill("a")]),
+    ]);
+}
+
+#[test]
+fn a_stop_reaches_what_its_own_end_would_leave_alone() {
+    holds(vec![
+        (granted(&["a"]), vec![start("a")]),
+        (stopped(Stop::Cancel), vec![term("a")]),
+        (ended(OVER), vec![kill("a")]),
     ]);
 }
 
@@ -325,7 +342,7 @@ proptest! {
                         prop_assert!(!is_reporting, "two reports at a time");
                         is_reporting = true;
                     }
-                    Deed::Term(one) | Deed::Kill(one) => prop_assert!(running.contains(&one)),
+                    Deed::Leave(one) | Deed::Term(one) | Deed::Drop(one) | Deed::Kill(one) => prop_assert!(running.contains(&one)),
                     Deed::Skip(_) => {}
                     Deed::End(_) => {
                         prop_assert!(running.is_empty(), "ended with something running");

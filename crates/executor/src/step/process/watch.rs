@@ -114,8 +114,8 @@ impl Watch {
         let told = *self.told.borrow_and_update();
         match told {
             Told::Nothing => return,
-            Told::Term => process.term(),
-            Told::Kill => process.kill(),
+            Told::Leave | Told::Term => process.term(),
+            Told::Drop | Told::Kill => process.kill(),
         }
         self.stopped_at.get_or_insert_with(Instant::now);
     }

@@ -76,3 +76,30 @@ async fn a_step_whose_secrets_are_refused_fails_instead_of_asking_for_ever() {
         (RunState::Failed, "no name of a secret")
     );
 }
+
+#[tokio::test]
+async fn a_tool_step_is_granted_with_its_tool_or_fails() {
+    let mut service = service().await;
+    let step = |tool: &str| {
+        format!("{{name: {tool}, steps: [{{id: one, tool: {{tool: {tool}, with: {{job: a}}}}}}]}}")
+    };
+    let pipeline = service.define(&step("ci")).await;
+    let run = service.start(&pipeline, "a").await.unwrap();
+    let granted = service.begin(&run, 1, "x").await.grants;
+    let tool: steps::connector::Tool = serde_json::from_slice(&granted[0].tool_json).unwrap();
+    assert_eq!(
+        (&*tool.kind, &*tool.secrets),
+        ("jenkins", &["hunter2".to_owned()][..])
+    );
+    assert_eq!(tool.configuration["token"], "hunter2");
+    assert!(!format!("{granted:?} {tool:?}").contains("hunter2"));
+
+    let pipeline = service.define(&step("gone")).await;
+    let run = service.start(&pipeline, "a").await.unwrap();
+    assert_eq!(service.begin(&run, 1, "x").await.grants, []);
+    let run = service.run(&pipeline, 1).await;
+    assert_eq!(
+        (run.state(), run.steps[0].message.as_str()),
+        (RunState::Failed, "there is no such tool")
+    );
+}

@@ -1,4 +1,4 @@
-//! A registry to which no name is one.
+//! A registry to which no name is one, and which has one tool.
 
 use contracts::registry as wire;
 use tonic::{Request, Response, Status};
@@ -45,5 +45,69 @@ impl wire::registry_server::Registry for NoSuchName {
         _: Request<wire::RevealSecretsRequest>,
     ) -> Result<Response<wire::RevealSecretsResponse>, Status> {
         Err(refusal())
+    }
+}
+
+fn no_such_call() -> Status {
+    Status::unimplemented("pipeline doesn't ask this")
+}
+
+/// The one tool is called `ci`, and only who started a run may use it: user `u` of `acme`.
+#[tonic::async_trait]
+impl wire::tools_server::Tools for NoSuchName {
+    async fn resolve_tool(
+        &self,
+        request: Request<wire::ResolveToolRequest>,
+    ) -> Result<Response<wire::ResolveToolResponse>, Status> {
+        let request = request.into_inner();
+        if request.tool.unwrap_or_default().text != "ci" {
+            return Err(Status::not_found("there is no such tool"));
+        }
+        let caller = request.caller.unwrap_or_default();
+        assert!(!caller.account.is_empty() && !request.run_id.is_empty());
+        assert_eq!(caller.actor.unwrap_or_default().user_id, "u");
+        Ok(Response::new(wire::ResolveToolResponse {
+            id: "0123456789abcdef01234567".into(),
+            name: "ci".into(),
+            tool_identifier: "jenkins".into(),
+            configuration_json: r#"{"url": "https://ci", "token": "hunter2"}"#.into(),
+            secrets: vec!["hunter2".into()],
+            ..Default::default()
+        }))
+    }
+
+    async fn create_tool(
+        &self,
+        _: Request<wire::CreateToolRequest>,
+    ) -> Result<Response<wire::Tool>, Status> {
+        Err(no_such_call())
+    }
+
+    async fn get_tool(
+        &self,
+        _: Request<wire::GetToolRequest>,
+    ) -> Result<Response<wire::Tool>, Status> {
+        Err(no_such_call())
+    }
+
+    async fn list_tools(
+        &self,
+        _: Request<wire::ListToolsRequest>,
+    ) -> Result<Response<wire::ListToolsResponse>, Status> {
+        Err(no_such_call())
+    }
+
+    async fn update_tool(
+        &self,
+        _: Request<wire::UpdateToolRequest>,
+    ) -> Result<Response<wire::Tool>, Status> {
+        Err(no_such_call())
+    }
+
+    async fn delete_tool(
+        &self,
+        _: Request<wire::DeleteToolRequest>,
+    ) -> Result<Response<wire::DeleteToolResponse>, Status> {
+        Err(no_such_call())
     }
 }
