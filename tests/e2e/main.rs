@@ -9,6 +9,7 @@
     reason = "clearer where a definition is written"
 )]
 
+mod audit;
 mod bad_input;
 mod commands;
 mod connectors;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         logs::stories(),
         secrets::stories(),
         tools::stories(),
+        audit::stories(),
         opsera::stories(),
         commands::stories(),
         bad_input::stories(),

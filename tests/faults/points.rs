@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::load::Load;
 
 /// A place, whose it is, and the passage at which it crashes.
-const POINTS: [(&str, &str, u32); 16] = [
+const POINTS: [(&str, &str, u32); 17] = [
     ("run.accepted", "pipeline", 1),
     ("run.accepted", "pipeline", 3),
     ("run.assigned", "scheduler", 1),
@@ -24,6 +24,7 @@ const POINTS: [(&str, &str, u32); 16] = [
     ("outbox.published", "pipeline", 4),
     ("message.taken", "scheduler", 1),
     ("message.taken", "audit-log", 2),
+    ("message.taken", "audit-log", 9),
     ("step.ended", "executor", 1),
     ("step.ended", "executor", 4),
 ];

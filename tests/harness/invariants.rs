@@ -3,6 +3,7 @@
 //! It reads the services' databases, the topics, the files and the process table, and never asks
 //! the services. One file an invariant or two; each answers sentences about what isn't true.
 
+mod audit;
 mod events;
 mod facts;
 mod log;
@@ -32,6 +33,7 @@ pub async fn check(world: &World) {
     violations.extend(runs::violations(&facts));
     violations.extend(events::violations(&facts));
     violations.extend(log::violations(&facts));
+    violations.extend(audit::violations(&facts));
     violations.extend(processes::violations(world, &facts).await);
     violations.extend(secrets::violations(world, &facts).await);
     let count = violations.len();

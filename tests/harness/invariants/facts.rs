@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use contracts::message::RunChanged;
 use sea_orm::FromQueryResult;
 
+use super::audit::Records;
 use crate::rows::{Rows, SERVICES};
 use crate::topics::Told;
 use crate::world::{Shape, World};
@@ -89,6 +90,7 @@ pub(crate) struct Facts {
     pub(crate) origins: Vec<Origin>,
     pub(crate) queue: Vec<Assigned>,
     pub(crate) chunks: Vec<Chunk>,
+    pub(super) records: Records,
     /// Messages in their order, each once.
     pub(crate) told: Vec<Told>,
     /// Messages that wait to be told, by service.
@@ -117,6 +119,7 @@ impl Facts {
             origins: Vec::new(),
             queue: Vec::new(),
             chunks: Vec::new(),
+            records: Records::default(),
             told: Vec::new(),
             untold: Vec::new(),
             refused: Vec::new(),
@@ -152,6 +155,7 @@ impl Facts {
                 let sql = "SELECT run_id, attempt, first_seq, last_seq, bytes FROM chunk \
                            ORDER BY run_id, attempt, first_seq";
                 self.chunks = rows.all(sql).await;
+                self.records = Records::of(rows).await;
             }
             _ => {}
         }
@@ -214,6 +218,7 @@ impl Facts {
         }
         restless.extend(self.unheard_ends());
         restless.extend(super::log::unfinished(self));
+        restless.extend(super::audit::unfinished(self));
         restless
     }
 

@@ -54,9 +54,10 @@ impl Store {
         sieve: &Sieve,
         with_changes: bool,
     ) -> Result<Slice<Action>, Error> {
-        let changes = match with_changes {
-            true => "before_json, after_json",
-            false => "'' AS before_json, '' AS after_json",
+        let changes = if with_changes {
+            "before_json, after_json"
+        } else {
+            "'' AS before_json, '' AS after_json"
         };
         let select = format!("SELECT {ACTION}, {changes} FROM user_action");
         let mut which = Which::of(sieve);

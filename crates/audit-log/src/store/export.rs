@@ -206,6 +206,22 @@ pub(super) async fn links_after(
         return Ok(Vec::new());
     };
     let (first, last) = (*first, *last);
+    fill(db, (account, book), (first, last), &mut links).await?;
+    // Links and records were read one after the other: pruning in between would look like a change.
+    let chain = Chain { db, account, book };
+    match chain.number(FIRST_LINK, "", None).await? {
+        Some(kept) if kept <= after + 1 => Ok(links.into_values().collect()),
+        _ => Err(Error::Removed),
+    }
+}
+
+/// Puts their records into the links at these positions.
+async fn fill(
+    db: &impl ConnectionTrait,
+    (account, book): (&str, Book),
+    (first, last): (i64, i64),
+    links: &mut BTreeMap<i64, Link>,
+) -> Result<(), DbErr> {
     match book {
         Book::Actions => {
             let rows = user_action::Entity::find()
@@ -213,9 +229,9 @@ pub(super) async fn links_after(
                 .filter(user_action::Column::Position.between(first, last))
                 .order_by_asc(user_action::Column::Position);
             for row in rows.all(db).await? {
-                let link = links.get_mut(&row.position);
-                link.into_iter()
-                    .for_each(|it| it.actions.push(row.clone().into()));
+                if let Some(link) = links.get_mut(&row.position) {
+                    link.actions.push(row.into());
+                }
             }
         }
         Book::Uses => {
@@ -225,18 +241,13 @@ pub(super) async fn links_after(
                 .order_by_asc(token_use::Column::Position)
                 .order_by_asc(token_use::Column::Number);
             for row in rows.all(db).await? {
-                let link = links.get_mut(&row.position);
-                link.into_iter()
-                    .for_each(|it| it.uses.push(row.clone().into()));
+                if let Some(link) = links.get_mut(&row.position) {
+                    link.uses.push(row.into());
+                }
             }
         }
     }
-    // Links and records were read one after the other: pruning in between would look like a change.
-    let chain = Chain { db, account, book };
-    match chain.number(FIRST_LINK, "", None).await? {
-        Some(kept) if kept <= after + 1 => Ok(links.into_values().collect()),
-        _ => Err(Error::Removed),
-    }
+    Ok(())
 }
 
 fn checkpoint_of(row: checkpoint::Model) -> Option<Checkpoint> {

@@ -68,7 +68,7 @@ pub(super) struct UseView {
     token: String,
     /// The user's id.
     user: String,
-    /// The scope that opened the route; empty on refused uses.
+    /// The scope that opened the route, or those of the token where none did.
     scope: String,
     /// Method and path.
     target: String,
