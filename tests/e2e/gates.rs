@@ -16,6 +16,7 @@ pub(crate) fn stories() -> Vec<Story> {
         a_gate_fails_when_its_time_is_over,
         who_started_a_run_may_not_approve_it_where_the_gate_says_so,
         a_user_approves_and_rejects_by_command,
+        a_failed_run_is_resumed_in_its_workspace,
     ];
     stories.extend(own![
         a_waiting_run_survives_a_restart_of_everything,
@@ -314,4 +315,36 @@ async fn a_waiting_run_takes_no_slot(shape: Shape) {
     assert_eq!(approved.status, 200, "{}", approved.text);
     assert_end(&api.ended(&pipeline, 1).await, "succeeded", "completed");
     world.finish().await;
+}
+
+async fn a_failed_run_is_resumed_in_its_workspace(world: &World) {
+    let api = world.api();
+    let steps =
+        "- {id: a, run: echo made > thing}\n- {id: b, run: exit 4}\n- {id: c, run: cat thing}";
+    let pipeline = api.define_steps("resumed", steps).await;
+    let nothing = post(world, "resume", &json!({"pipelineId": pipeline})).await;
+    assert_eq!(
+        (nothing.status, &nothing.json["status"]),
+        (200, &json!("failed")),
+        "{}",
+        nothing.text
+    );
+    assert_end(&api.through(&pipeline).await, "failed", "stepFailed");
+    let resumed = post(world, "resume", &json!({"pipelineId": pipeline})).await;
+    assert_eq!(
+        (&resumed.json["status"], &resumed.json["runCount"]),
+        (&json!("executed"), &json!(2)),
+        "{}",
+        resumed.text
+    );
+    let run = api.ended(&pipeline, 2).await;
+    assert_eq!(states(&run), ["succeeded", "warned", "succeeded"]);
+    assert_eq!(
+        (&run["state"], &run["resumedFrom"]),
+        (&json!("warned"), &json!(1))
+    );
+    assert_eq!(api.output(&pipeline, 2).await, ["made"]);
+    let said = world.penstock(&["resume", &pipeline]).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("nothing to resume"), "{said:?}");
 }

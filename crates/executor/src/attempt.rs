@@ -107,7 +107,8 @@ impl Attempt {
             attempt: key.attempt,
             traceparent: facts.traceparent.clone(),
         };
-        let workspace = kit.workspaces.of(&key.run_id, key.attempt)?;
+        let turn = begun.workspace_base + key.attempt;
+        let workspace = kit.workspaces.of(workspace_id(&key, begun), turn)?;
         Ok(Self {
             state: State::new(facts.finalizers(), kit.parallel_steps),
             journal: Journal::open(&kit.logs, origin),
@@ -263,9 +264,12 @@ impl Attempt {
 
     fn part(self, end: End) -> Parting {
         match end {
-            End::Over { run_ended } => {
+            End::Over {
+                run_ended,
+                workspace_kept,
+            } => {
                 if run_ended {
-                    self.clean_up();
+                    self.clean_up(workspace_kept);
                 }
                 Parting::Over
             }
@@ -276,15 +280,27 @@ impl Attempt {
         }
     }
 
-    /// Removes what the run has here. Nobody waits for it, and the sweep does what it can't.
-    fn clean_up(self) {
+    /// Removes what the run has here, but for a workspace that is kept. Nobody waits for it, and
+    /// the sweep does what it can't.
+    fn clean_up(self, workspace_kept: bool) {
         self.kit.logs.forget(&self.key.run_id);
         let kit = self.kit.clone();
         self.kit.tasks.spawn(async move {
-            if let Err(error) = kit.workspaces.remove(&self.key.run_id).await {
+            if workspace_kept && kit.workspaces.has_room() {
+                return;
+            }
+            if let Err(error) = kit.workspaces.remove(self.workspace.id()).await {
                 tracing::warn!(run.id = self.key.run_id, "{error}");
             }
         });
+    }
+}
+
+/// The run whose workspace an attempt works in: its own, unless it goes on from another.
+fn workspace_id<'a>(key: &'a Key, begun: &'a BeginAttemptResponse) -> &'a str {
+    match begun.workspace_id.as_str() {
+        "" => &key.run_id,
+        named => named,
     }
 }
 

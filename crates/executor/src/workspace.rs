@@ -5,7 +5,8 @@
 //!
 //! **Invariants:** nothing outside a run's own directory is written or removed, whatever links a
 //! step left in it. A workspace is removed when its run has ended, by the executor that saw that or
-//! by the sweep of any other; one of a debugging run is kept.
+//! by the sweep of any other; one of a debugging run is kept, and one that another run may go on in as
+//! long as `pipeline` says so and the disk has room.
 
 mod exact;
 mod snapshot;
@@ -27,6 +28,8 @@ pub(crate) use sweep::sweep;
 
 /// What a workspace may hold to be saved, in bytes.
 const LARGEST: u64 = 1 << 30;
+/// Which part of the disk must be free for workspaces of ended runs to stay: a tenth.
+const ROOM: u64 = 10;
 /// What marks the workspace of a debugging run, behind its name.
 const KEPT: &str = "keep";
 
@@ -108,6 +111,14 @@ impl Workspaces {
         Ok(Self { folder, snapshots })
     }
 
+    /// Whether the disk has so much room that workspaces of ended runs may stay on it.
+    pub(crate) fn has_room(&self) -> bool {
+        match rustix::fs::statvfs(&self.folder) {
+            Ok(found) => found.f_blocks == 0 || found.f_bavail >= found.f_blocks / ROOM,
+            Err(_) => false,
+        }
+    }
+
     /// The workspace for an attempt. Nothing is made yet.
     pub(crate) fn of(&self, run_id: &str, attempt: u32) -> Result<Workspace, Fault> {
         if !is_object_id(run_id) {
@@ -145,6 +156,11 @@ impl Workspaces {
 }
 
 impl Workspace {
+    /// The run that it was made for.
+    pub(crate) fn id(&self) -> &str {
+        &self.run_id
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path

@@ -134,6 +134,7 @@ pub(crate) const ROWS: &[Row] = rows! {
     post   "/api/v1/pipeline/stop",                          by(PIPELINE, item(Right::Stop)),           ACT  => opsera::pipeline::stop;
     post   "/api/v1/pipeline/approve",                       by(PIPELINE, item(Right::Approve)),        ACT  => opsera::gates::approve;
     post   "/api/v1/pipeline/deny",                          by(PIPELINE, item(Right::Approve)),        ACT  => opsera::gates::deny;
+    post   "/api/v1/pipeline/resume",                        by(PIPELINE, item(Right::Approve)),        ACT  => opsera::pipeline::resume;
     post   "/api/v1/pipeline/summary",                       by(READ, VIEW),                            ACT  => opsera::pipeline::summary;
     post   "/api/v1/pipeline/logs",                          by(LOGS, VIEW),                            LOG  => opsera::activity::logs;
     get    "/api/v1/pipeline/pipelines",                     by(READ, SEERS),                           LIST => opsera::listing::pipelines;
@@ -161,6 +162,7 @@ pub(crate) const ROWS: &[Row] = rows! {
     get    "/api/v2/pipelines/{p}/runs/{runCount}/logs",     by(LOGS, VIEW),                            LOG  => v2::logs::read;
     get    "/api/v2/pipelines/{p}/runs/{runCount}/explain",  by(READ, VIEW),                            ACT  => v2::explain::read;
 
+    post   "/api/v2/pipelines/{p}/runs/{runCount}/resume",   by(PIPELINE, item(Right::Approve)),        ACT  => v2::runs::resume;
     post   "/api/v2/pipelines/{p}/runs/{runCount}/steps/{step}/approve", by(PIPELINE, item(Right::Approve)), ACT => v2::gates::approve;
     post   "/api/v2/pipelines/{p}/runs/{runCount}/steps/{step}/reject",  by(PIPELINE, item(Right::Approve)), ACT => v2::gates::reject;
 

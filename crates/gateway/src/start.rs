@@ -30,6 +30,8 @@ pub(crate) struct Start {
     pub(crate) key: Option<String>,
     /// Refuse it while a run of the pipeline waits for people.
     pub(crate) unless_paused: bool,
+    /// Go on where this run ended, the latest for 0.
+    pub(crate) resume: Option<i64>,
 }
 
 /// Starts a run, trying again with the same key while the service is away.
@@ -73,6 +75,7 @@ impl Start {
             fingerprint,
             key_given,
             unless_paused: self.unless_paused,
+            resume: self.resume,
         }
     }
 
@@ -87,6 +90,9 @@ impl Start {
         {
             digest.update((text.len() as u64).to_le_bytes());
             digest.update(text.as_bytes());
+        }
+        if let Some(run_count) = self.resume {
+            digest.update(run_count.to_le_bytes());
         }
         hex::encode(&digest.finalize()[..12])
     }
@@ -137,6 +143,7 @@ mod tests {
             parameters,
             key: None,
             unless_paused: false,
+            resume: None,
         }
     }
 

@@ -62,6 +62,14 @@ pub enum Error {
     /// A run waits at a gate, and the caller wants no other run queued behind it.
     #[error("pipeline \"{0}\" waits at a gate: have it approved, rejected, stopped or reset first")]
     Paused(String),
+    /// There is no run to go on from.
+    #[error("pipeline \"{pipeline}\" has nothing to resume: {why}")]
+    NothingToResume {
+        /// Its name.
+        pipeline: String,
+        /// In words.
+        why: &'static str,
+    },
     /// Nothing waits for a decision.
     #[error("{0} does not wait for a decision")]
     NotOpen(String),
@@ -114,6 +122,7 @@ impl Fault for Error {
             | Self::KeyReused
             | Self::Unfinished(_)
             | Self::Paused(_)
+            | Self::NothingToResume { .. }
             | Self::NotOpen(_)
             | Self::SeveralOpen(_)
             | Self::Decided(_) => Kind::Conflict,
@@ -142,6 +151,7 @@ impl Fault for Error {
             Self::NoStep(_) => "NO_STEP",
             Self::Unfinished(_) => "UNFINISHED",
             Self::Paused(_) => "PAUSED",
+            Self::NothingToResume { .. } => "NOTHING_TO_RESUME",
             Self::NotOpen(_) => "NOT_OPEN",
             Self::SeveralOpen(_) => "SEVERAL_OPEN",
             Self::NoRunStep { .. } => "NO_STEP_OF_RUN",

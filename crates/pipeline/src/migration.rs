@@ -4,6 +4,7 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DatabaseBackend;
 
 mod gates;
+mod resume;
 
 /// Migrates the pipeline service's database.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(Access),
             Box::new(gates::Gates),
             Box::new(Conflicts),
+            Box::new(resume::Resume),
         ]
     }
 }

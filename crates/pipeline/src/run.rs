@@ -19,6 +19,7 @@ use crate::state::{End, Event, State};
 mod gate;
 mod lost;
 mod report;
+mod resume;
 mod stop;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ mod locked;
 mod pipelines;
 mod prune;
 mod reads;
+mod resumes;
 mod starts;
 mod stops;
 mod untold;

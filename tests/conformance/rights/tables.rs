@@ -200,6 +200,7 @@ pub(crate) const ROUTES: &[Route] = &[
     row("post", "/api/v2/pipelines/{p}/runs/{runCount}/stop", PIPELINE, action("stop")),
     row("get", "/api/v2/pipelines/{p}/runs/{runCount}/logs", STATUS_AND_LOGS, action("view")),
     row("get", "/api/v2/pipelines/{p}/runs/{runCount}/explain", PIPELINE_READ, action("view")),
+    row("post", "/api/v2/pipelines/{p}/runs/{runCount}/resume", PIPELINE, action("approve")),
     row("post", "/api/v2/pipelines/{p}/runs/{runCount}/steps/{step}/approve", PIPELINE, action("approve")),
     row("post", "/api/v2/pipelines/{p}/runs/{runCount}/steps/{step}/reject", PIPELINE, action("approve")),
     row("get", "/api/v2/secrets", API_READ, site(EVERYONE_OF_THE_SITE)),

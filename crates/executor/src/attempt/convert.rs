@@ -22,6 +22,7 @@ pub(super) fn end(answer: &ReportResponse) -> Option<End> {
     } else if answer.over {
         Some(End::Over {
             run_ended: answer.run_ended,
+            workspace_kept: answer.workspace_kept,
         })
     } else {
         None

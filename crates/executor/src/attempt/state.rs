@@ -74,6 +74,8 @@ pub(crate) enum End {
     Over {
         /// Nor for its run.
         run_ended: bool,
+        /// Another run may go on in its workspace.
+        workspace_kept: bool,
     },
     /// It was over before: what we did since counts for nothing.
     Refused,

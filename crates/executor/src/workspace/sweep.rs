@@ -19,6 +19,7 @@ pub(crate) async fn sweep(
 ) -> Result<(), Status> {
     let mut runs = workspaces.runs().await;
     runs.retain(|run_id| is_object_id(run_id) && !is_held(run_id) && !workspaces.is_kept(run_id));
+    let has_room = workspaces.has_room();
     for runs in runs.chunks(AT_ONCE) {
         let attempts = runs
             .iter()
@@ -34,7 +35,7 @@ pub(crate) async fn sweep(
             .into_inner()
             .attempts
             .into_iter()
-            .filter(|truth| truth.run_ended)
+            .filter(|truth| truth.run_ended && !(truth.workspace_kept && has_room))
         {
             let Some(Attempt { run_id, .. }) = truth.attempt else {
                 continue;

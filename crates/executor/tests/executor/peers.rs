@@ -32,6 +32,8 @@ impl Attempts for World {
         }
         script.begun += 1;
         Ok(Response::new(BeginAttemptResponse {
+            workspace_id: String::new(),
+            workspace_base: 0,
             verdict: script.verdict.into(),
             pipeline_id: "fedcba987654321001234567".into(),
             pipeline_name: "test".into(),
@@ -77,6 +79,7 @@ impl Attempts for World {
                 .unwrap();
         }
         Ok(Response::new(ReportResponse {
+            workspace_kept: false,
             grants: if over { vec![] } else { grants },
             over: over && !script.refuses,
             refused: script.refuses,

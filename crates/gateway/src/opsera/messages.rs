@@ -28,6 +28,10 @@ pub(super) fn nothing_to_run(pipeline_id: &str) -> String {
     format!("Pipeline {pipeline_id} has no enabled step.  Enable one before running it.")
 }
 
+pub(super) fn not_resumed(pipeline_id: &str, why: &str) -> String {
+    format!("Pipeline {pipeline_id} can not be resumed: {why}.")
+}
+
 pub(super) fn refused(pipeline_id: &str, why: &str) -> String {
     format!("Pipeline {pipeline_id} can not be run: {why}.")
 }

@@ -1,5 +1,6 @@
 //! Run, status, reset, stop and summary.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -86,15 +87,42 @@ pub(crate) async fn run(
         parameters: start::parameters(input.take_object("parameters"))?,
         key: start::key(&headers)?,
         unless_paused: true,
+        resume: None,
     };
-    let answer = match start::run(&gateway, &who, start).await {
+    submitted(&gateway, &who, &input.pipeline_id, start).await
+}
+
+/// A new run that goes on where the latest one ended.
+pub(crate) async fn resume(
+    State(gateway): State<Arc<Gateway>>,
+    who: Who,
+    headers: HeaderMap,
+    input: Input,
+) -> Result<Json<Outcome>, Problem> {
+    let start = Start {
+        pipeline: input.pipeline_id.clone(),
+        parameters: HashMap::new(),
+        key: start::key(&headers)?,
+        unless_paused: true,
+        resume: Some(input.run_count()?.unwrap_or(0)),
+    };
+    submitted(&gateway, &who, &input.pipeline_id, start).await
+}
+
+async fn submitted(
+    gateway: &Gateway,
+    who: &Who,
+    id: &str,
+    start: Start,
+) -> Result<Json<Outcome>, Problem> {
+    let answer = match start::run(gateway, who, start).await {
         Ok(answer) => answer,
-        Err(problem) => return refused_start(&who, &input.pipeline_id, problem).map(Json),
+        Err(problem) => return refused_start(who, id, problem).map(Json),
     };
     let waits = answer.queue_position > 0;
     Ok(Json(Outcome {
         status: "executed",
-        message: messages::submitted(&input.pipeline_id),
+        message: messages::submitted(id),
         run_count: answer.run.map(|run| run.run_count),
         queued: waits,
         queue_position: waits.then_some(answer.queue_position),
@@ -172,6 +200,7 @@ pub(crate) async fn summary(
 /// What the domain refuses is an answer; all else stays a failure.
 fn refused_start(who: &Who, id: &str, problem: Problem) -> Result<Outcome, Problem> {
     let message = match (problem.reason(), problem.status().as_u16()) {
+        ("NOTHING_TO_RESUME", _) => messages::not_resumed(id, problem.detail()),
         ("PAUSED", _) => messages::paused(id),
         ("NO_STEP", _) => messages::nothing_to_run(id),
         ("KEY_REUSED", _) => return Err(problem),

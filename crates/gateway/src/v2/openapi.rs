@@ -26,7 +26,7 @@ const PROBLEM: &str = "Problem";
     paths(
         pipelines::list, pipelines::create, pipelines::read, pipelines::replace, pipelines::delete,
         pipelines::stop, pipelines::reset,
-        runs::list, runs::start, runs::read, runs::stop, logs::read, explain::read,
+        runs::list, runs::start, runs::read, runs::stop, runs::resume, logs::read, explain::read,
         gates::approve, gates::reject,
         secrets::list, secrets::set, secrets::delete,
         tools::list, tools::create, tools::read, tools::replace, tools::update, tools::delete,

@@ -53,6 +53,9 @@ pub(crate) struct RunView {
     /// Of a queued run: unfinished runs of the pipeline before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_position: Option<u32>,
+    /// The run that it goes on from, by its count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resumed_from: Option<i64>,
     /// Runs of the pipeline at a time; 0 is no limit.
     concurrency: u32,
     parameters: BTreeMap<String, String>,
@@ -110,6 +113,7 @@ impl RunView {
             ended_at: Time::of(run.ended_at_ms),
             stop_mode: StopMode::of(run.stop_mode),
             queue_position: is_queued.then_some(run.queue_position),
+            resumed_from: Some(run.resumed_from).filter(|it| *it > 0),
             concurrency: run.concurrency,
             parameters: run.parameters.into_iter().collect(),
             steps: run.steps.into_iter().map(StepView::of).collect(),

@@ -1,5 +1,6 @@
 //! Runs: start, read, list, stop.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -88,8 +89,41 @@ pub(crate) async fn start(
         parameters: start::parameters(body.parameters)?,
         key: start::key(&headers)?,
         unless_paused: false,
+        resume: None,
     };
-    let answer = start::run(&gateway, &who, start).await?;
+    accepted(&gateway, &who, start).await
+}
+
+/// Goes on where a run ended: a new run of its plan in its workspace, in which the steps that ran count as finished.
+///
+/// Only the latest run of a pipeline can be resumed, within a day, if it has failed or was stopped. A gate that was not
+/// approved opens again.
+#[utoipa::path(post, path = "/api/v2/pipelines/{p}/runs/{runCount}/resume", operation_id = "resumeRun", tag = "runs",
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "Repeating the same key within 24 hours starts no second run")),
+    responses((status = 202, body = Accepted, headers(("Location" = String, description = "Where it is")))))]
+pub(crate) async fn resume(
+    State(gateway): State<Arc<Gateway>>,
+    who: Who,
+    Path((p, run_count)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Problem> {
+    let start = Start {
+        pipeline: p,
+        parameters: HashMap::new(),
+        key: start::key(&headers)?,
+        unless_paused: false,
+        resume: Some(number(&run_count)?),
+    };
+    accepted(&gateway, &who, start).await
+}
+
+async fn accepted(
+    gateway: &Gateway,
+    who: &Who,
+    start: Start,
+) -> Result<impl IntoResponse + use<>, Problem> {
+    let answer = start::run(gateway, who, start).await?;
     let run = answer.run.ok_or_else(Problem::internal)?;
     let location = format!(
         "/api/v2/pipelines/{}/runs/{}",

@@ -24,6 +24,9 @@ pub enum Command {
     /// Stop the unfinished runs of a pipeline, or one of them
     #[command(after_help = help::STOP)]
     Stop(With<Stop>),
+    /// Go on where the latest run of a pipeline failed or was stopped, in a new run
+    #[command(after_help = help::RESUME)]
+    Resume(With<OneRun>),
     /// Approve a step that a run waits at
     #[command(after_help = help::APPROVE)]
     Approve(With<Decide>),

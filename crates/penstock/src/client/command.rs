@@ -46,6 +46,7 @@ pub(super) async fn obey(command: Command) -> Result<ExitCode, Error> {
         Command::List(said) => with(said, pipelines::list).await,
         Command::Delete(said) => with(said, pipelines::delete).await,
         Command::Stop(said) => with(said, runs::stop).await,
+        Command::Resume(said) => with(said, watch::resume).await,
         Command::Approve(said) => {
             with(said, async |desk, said| {
                 gates::decide(desk, said, true).await

@@ -29,6 +29,15 @@ Examples:
   penstock stop hello                      every run of it that has not ended
   penstock stop hello --run 3 --mode cancel --reason \"wrong day\"";
 
+pub(crate) const RESUME: &str = "\
+Examples:
+  penstock resume nightly
+  penstock resume nightly --run 3          only if run 3 is the latest
+
+The new run has the plan, the parameters and the workspace of that run. The steps that ran there are
+passed over, also one that failed; `penstock run` starts from the first step. A step that waited for
+people and was not approved waits again.";
+
 pub(crate) const APPROVE: &str = "\
 Examples:
   penstock approve nightly -m \"looks good\"

@@ -189,6 +189,7 @@ impl wire::attempts_server::Attempts for Attempts {
             stop: stop(&answer.run).into(),
             wake_after_ms: wake_after_ms(&answer),
             run_ended: answer.run.state.is_final(),
+            workspace_kept: answer.run.is_resumable(),
         }))
     }
 
@@ -236,6 +237,7 @@ impl wire::attempts_server::Attempts for Attempts {
             run_ended: truth.ended,
             run_waiting: truth.waiting,
             stop: news::stop_mode(truth.stop).into(),
+            workspace_kept: truth.workspace_kept,
         });
         Ok(Response::new(CheckAttemptsResponse {
             attempts: attempts.collect(),
@@ -305,6 +307,8 @@ fn begun_message(
     pipeline_name: String,
 ) -> Result<BeginAttemptResponse, Error> {
     let mut outputs = HashMap::new();
+    let workspace_id = answer.row.workspace_id.as_ref();
+    let workspace_id = workspace_id.unwrap_or(&answer.row.id);
     for (step, planned) in answer.run.steps.iter().zip(&answer.run.plan.steps) {
         let named = step
             .outputs
@@ -325,6 +329,8 @@ fn begun_message(
         debugging: false,
         wake_after_ms: wake_after_ms(answer),
         waits_for: String::new(),
+        workspace_id: workspace_id.clone(),
+        workspace_base: answer.row.workspace_base.cast_unsigned(),
     })
 }
 

@@ -171,7 +171,8 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             reference
         } else {
             let reference = Reference::of(&reference)?;
-            self.store.find(&caller, &reference, Right::Run).await?.id
+            // What they need besides is looked at when it is started.
+            self.store.find(&caller, &reference, Right::View).await?.id
         };
         let origin = origin(
             request.idempotency_key,
@@ -185,6 +186,7 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             origin,
             parameters,
             unless_paused: request.unless_paused,
+            resume: request.resume,
         };
         let started = self.store.start_run(start).await?;
         Ok(Response::new(wire::StartRunResponse {

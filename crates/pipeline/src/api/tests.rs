@@ -25,6 +25,7 @@ mod gates;
 mod pruning;
 mod refusals;
 mod registry;
+mod resuming;
 mod rights;
 mod stores;
 

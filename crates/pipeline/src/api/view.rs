@@ -46,6 +46,7 @@ pub(crate) fn summary(row: &run::Model, pipeline: &pipeline::Model) -> Result<wi
         concurrency: pipeline.concurrency.cast_unsigned(),
         executor: row.executor.clone().unwrap_or_default(),
         blocked_by: None,
+        resumed_from: row.resumed_from.unwrap_or_default(),
     })
 }
 

@@ -20,6 +20,11 @@ pub(crate) struct Model {
     pub(crate) cause: Option<String>,
     pub(crate) reason: String,
     pub(crate) ended_by: Option<String>,
+    pub(crate) resumed_from: Option<i64>,
+    /// Another run's, whose workspace it goes on in.
+    pub(crate) workspace_id: Option<String>,
+    /// Attempts that had the workspace before this run's.
+    pub(crate) workspace_base: i32,
     pub(crate) started_by: String,
     pub(crate) parameters: String,
     pub(crate) last_seq: i64,

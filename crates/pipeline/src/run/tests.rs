@@ -7,6 +7,7 @@ use steps::flow::Progress;
 use super::*;
 
 mod gates;
+mod resume;
 
 fn plan(source: &str) -> Arc<Plan> {
     Arc::new(Plan::of(&Definition::from_source(source).unwrap()))

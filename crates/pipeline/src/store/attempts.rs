@@ -9,6 +9,7 @@ use sea_orm::{
 };
 
 use super::Store;
+use super::resumes::can_be_resumed;
 use crate::Error;
 use crate::entity::{attempt, pipeline, run};
 use crate::record;
@@ -19,7 +20,7 @@ use crate::state::State;
 #[derive(Debug)]
 #[allow(
     clippy::struct_excessive_bools,
-    reason = "four independent facts, as the wire has them"
+    reason = "independent facts, as the wire has them"
 )]
 pub(crate) struct Truth {
     pub(crate) run_id: String,
@@ -29,6 +30,8 @@ pub(crate) struct Truth {
     pub(crate) ended: bool,
     pub(crate) waiting: bool,
     pub(crate) stop: Option<StopMode>,
+    /// It has ended, and its workspace is still wanted.
+    pub(crate) workspace_kept: bool,
 }
 
 /// A run in the queue, as a scheduler needs it.
@@ -74,8 +77,19 @@ impl Store {
             .filter(run::Column::Id.is_in(asked.keys().cloned()))
             .all(self.database.reader())
             .await?;
+        let may_be_kept = rows
+            .iter()
+            .filter(|row| can_be_resumed(row) || row.resumed_from.is_some());
+        let ids = may_be_kept.map(|row| row.id.clone()).collect();
+        let kept = self.kept(ids, clock::now_ms()).await?;
         rows.into_iter()
-            .map(|row| truth(&row, asked[&row.id]))
+            .map(|row| {
+                let workspace_kept = kept.contains(&row.id);
+                Ok(Truth {
+                    workspace_kept,
+                    ..truth(&row, asked[&row.id])?
+                })
+            })
             .collect()
     }
 
@@ -154,5 +168,6 @@ fn truth(row: &run::Model, attempt: u32) -> Result<Truth, Error> {
         ended: state.is_final(),
         waiting: state == State::Waiting,
         stop: record::stop_of_row(row)?.map(|stop| stop.mode),
+        workspace_kept: false,
     })
 }

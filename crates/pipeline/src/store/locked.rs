@@ -235,13 +235,16 @@ impl Store {
     }
 }
 
-/// The steps of runs by their runs' ids. A run that waits for its first attempt has none yet.
+/// The steps of runs by their runs' ids. A run that waits for its first attempt has none yet, unless
+/// it goes on from another.
 async fn steps_of(
     tx: &DatabaseTransaction,
     rows: &[run::Model],
 ) -> Result<HashMap<String, Vec<run_step::Model>>, Error> {
     let mut steps: HashMap<String, Vec<run_step::Model>> = HashMap::new();
-    let has_steps = |row: &&run::Model| row.started_at_ms.is_some() || row.ended_at_ms.is_some();
+    let has_steps = |row: &&run::Model| {
+        row.started_at_ms.is_some() || row.ended_at_ms.is_some() || row.resumed_from.is_some()
+    };
     let ids: Vec<&String> = rows.iter().filter(has_steps).map(|row| &row.id).collect();
     if ids.is_empty() {
         return Ok(steps);

@@ -48,6 +48,8 @@ pub(crate) struct Start {
     pub(crate) parameters: BTreeMap<String, String>,
     /// Refuse it while a run of the pipeline waits for people.
     pub(crate) unless_paused: bool,
+    /// Go on where this run ended, the latest for 0.
+    pub(crate) resume: Option<i64>,
 }
 
 /// What became of a start.
@@ -68,7 +70,12 @@ impl Store {
         let tx = self.database.begin().await?;
         let pipeline = count_run(&tx, &start).await?;
         // A refused start is undone with its number.
-        start.by.must(Right::Run, &pipeline, &start.pipeline_id)?;
+        let right = if start.resume.is_some() {
+            Right::Approve
+        } else {
+            Right::Run
+        };
+        start.by.must(right, &pipeline, &start.pipeline_id)?;
         let run_id = RunId::made_at(now_ms).to_string();
         if !claim(&tx, &origin, &run_id, &start, now_ms).await? {
             drop(tx);
@@ -79,11 +86,9 @@ impl Store {
         if start.unless_paused && self.is_paused(&tx, &pipeline.id).await? {
             return Err(Error::Paused(pipeline.name));
         }
-        let parameters = self
-            .checked_parameters(&tx, &pipeline, start.parameters)
+        let row = self
+            .insert_run(&tx, &pipeline, run_id, &start, now_ms)
             .await?;
-        let row = run_row(&pipeline, run_id, &parameters, start.by.actor(), now_ms);
-        let row = run::Entity::insert(row).exec_with_returning(&*tx).await?;
         outbox::announce_all(&tx, accepted(&row, &pipeline, &start.by)?, now_ms).await?;
         tx.commit().await?;
         runtime::fault_point::pass("run.accepted");
@@ -95,6 +100,29 @@ impl Store {
             repeated: false,
             position,
         })
+    }
+
+    async fn insert_run(
+        &self,
+        tx: &DatabaseTransaction,
+        pipeline: &pipeline::Model,
+        run_id: String,
+        start: &Start,
+        now_ms: i64,
+    ) -> Result<run::Model, Error> {
+        let Some(which) = start.resume else {
+            let given = start.parameters.clone();
+            let parameters = self.checked_parameters(tx, pipeline, given).await?;
+            let row = run_row(pipeline, run_id, &parameters, start.by.actor(), now_ms);
+            return Ok(run::Entity::insert(row).exec_with_returning(tx).await?);
+        };
+        let mut earlier = self.to_resume(tx, pipeline, which, now_ms).await?;
+        let nothing = BTreeMap::new();
+        let mut row = run_row(pipeline, run_id, &nothing, start.by.actor(), now_ms);
+        earlier.hand_on(&mut row);
+        let row = run::Entity::insert(row).exec_with_returning(tx).await?;
+        earlier.save_steps(tx, &row.id).await?;
+        Ok(row)
     }
 
     async fn started_before(&self, origin: &str, start: &Start) -> Result<Started, Error> {
@@ -263,6 +291,9 @@ fn run_row(
         cause: Set(None),
         reason: Set(String::new()),
         ended_by: Set(None),
+        resumed_from: Set(None),
+        workspace_id: Set(None),
+        workspace_base: Set(0),
         started_by: Set(to_json(actor)),
         parameters: Set(to_json(parameters)),
         last_seq: Set(0),
@@ -297,7 +328,15 @@ fn accepted(
         ..Default::default()
     };
     let mut news = vec![Announcement::of(&requested)?, Announcement::of(&changed)?];
-    if let Some(acted) = by.acted("run", pipeline, row.requested_at_ms) {
+    if let Some(acted) = by.acted(
+        if row.resumed_from.is_some() {
+            "resume"
+        } else {
+            "run"
+        },
+        pipeline,
+        row.requested_at_ms,
+    ) {
         let after = format!("{{\"runCount\":{}}}", row.run_count);
         news.push(Announcement::of(&acted.with_change(String::new(), after))?);
     }

@@ -78,7 +78,10 @@ fn holds(story: Story) {
     }
 }
 
-const OVER: End = End::Over { run_ended: true };
+const OVER: End = End::Over {
+    run_ended: true,
+    workspace_kept: false,
+};
 
 #[test]
 fn steps_run_one_after_the_other_until_it_is_over() {

@@ -63,16 +63,26 @@ pub(super) async fn run(desk: &mut Desk, said: args::Run) -> Result<ExitCode, Er
     }
 }
 
+/// Goes on where a run ended.
+pub(super) async fn resume(desk: &mut Desk, said: args::OneRun) -> Result<(), Error> {
+    let path = api::run(&said.name, said.run) + "/resume";
+    let answer = accept(&desk.http, &path, &Body::default().once(minted_key())).await?;
+    accepted(&mut desk.screen, &said.name, &answer)
+}
+
 /// Starts the run once: the key makes it harmless to ask again when an answer was lost.
 async fn start(http: &Http, said: &args::Run) -> Result<Value, Error> {
     let parameters: BTreeMap<_, _> = said.parameters.iter().cloned().collect();
     let key = said.idempotency_key.clone().unwrap_or_else(minted_key);
     let body = Body::json(&json!({"parameters": parameters}))?.once(key);
-    let path = api::runs(&said.name);
+    accept(http, &api::runs(&said.name), &body).await
+}
+
+async fn accept(http: &Http, path: &str, body: &Body) -> Result<Value, Error> {
     let mut pauses = Pauses::default();
     let mut tries = 1;
     loop {
-        match http.ask(Method::POST, &path, &body).await {
+        match http.ask(Method::POST, path, body).await {
             Err(Error::Unreachable { sent: true, .. }) if tries < TRIES => {
                 tries += 1;
                 pauses.pause().await;
