@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, header};
 use contracts::message::{Actor, Caller, Use};
 use contracts::registry::registry_client::RegistryClient;
 use contracts::registry::{AuthenticateRequest, AuthenticateResponse};
+use ipnet::IpNet;
 use runtime::{Kind, Route, clock};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
@@ -46,6 +47,34 @@ pub(crate) struct Identity {
     pub(crate) scopes: Vec<String>,
     /// When the token stops being good, 0 = never.
     expires_at_ms: i64,
+    /// Where the token may be used from.
+    from: From,
+}
+
+/// Where a token may be used from.
+#[derive(Debug, PartialEq)]
+enum From {
+    Anywhere,
+    /// From addresses in one of these.
+    Blocks(Vec<IpNet>),
+}
+
+impl From {
+    /// What can't be read as a block has no address in it.
+    fn of(blocks: &[String]) -> Self {
+        if blocks.is_empty() {
+            return Self::Anywhere;
+        }
+        Self::Blocks(blocks.iter().filter_map(|it| it.parse().ok()).collect())
+    }
+
+    fn has(&self, address: Option<IpAddr>) -> bool {
+        match (self, address) {
+            (Self::Anywhere, _) => true,
+            (Self::Blocks(_), None) => false,
+            (Self::Blocks(blocks), Some(address)) => blocks.iter().any(|it| it.contains(&address)),
+        }
+    }
 }
 
 impl Identity {
@@ -68,7 +97,19 @@ impl Identity {
             caller,
             scopes: answer.scopes,
             expires_at_ms: answer.expires_at_ms,
+            from: From::of(&answer.cidrs),
         }
+    }
+
+    /// Refuses a token that is shown from where it may not be used. Behind a proxy the address is the
+    /// proxy's: what a header says of another one may be anybody's word.
+    pub(crate) fn check_address(&self, address: Option<IpAddr>) -> Result<(), Problem> {
+        if self.from.has(address) {
+            return Ok(());
+        }
+        let address = address.map_or_else(|| "nowhere".to_owned(), |it| it.to_string());
+        let detail = format!("the token may not be used from {address}");
+        Err(Problem::new(Kind::Denied, "TOKEN_ADDRESS", detail))
     }
 
     /// When its token stops being good, in milliseconds since 1970; 0 = never.
@@ -186,6 +227,10 @@ impl Tokens {
     }
 
     async fn find(&self, token: &str, digest: [u8; 32]) -> Result<Arc<Identity>, Problem> {
+        // Nobody has to be asked about what can't be a token.
+        if contracts::token::is_broken(token) {
+            return Err(refused());
+        }
         let round = match self.remembered(&digest) {
             Ok(Known::Good(identity)) => return Ok(identity),
             Ok(Known::Refused) => return Err(refused()),
@@ -215,7 +260,17 @@ impl Tokens {
 
     /// Forgets what is known of a token, and of all refused ones.
     pub(crate) fn forget(&self, token_id: &str) {
-        self.cache().forget(token_id);
+        self.cache().forget(|it| it.token_id() == token_id);
+    }
+
+    /// The same of all tokens of a user.
+    pub(crate) fn forget_user(&self, user_id: &str) {
+        self.cache().forget(|it| it.caller.user_id() == user_id);
+    }
+
+    /// The same of all tokens of an account.
+    pub(crate) fn forget_account(&self, account: &str) {
+        self.cache().forget(|it| it.caller.account == account);
     }
 
     fn remembered(&self, digest: &[u8; 32]) -> Result<Known, cache::Round> {
@@ -266,6 +321,27 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn a_token_is_good_where_its_blocks_say() {
+        for (blocks, address, is_good) in [
+            (&[][..], Some("192.0.2.1"), true),
+            (&[], None, true),
+            (&["10.0.0.0/8", "::1/128"], Some("10.9.8.7"), true),
+            (&["10.0.0.0/8", "::1/128"], Some("::1"), true),
+            (&["10.0.0.0/8", "::1/128"], Some("11.0.0.1"), false),
+            (&["10.0.0.0/8"], None, false),
+            (&["damaged"], Some("10.0.0.1"), false),
+        ] {
+            let blocks: Vec<_> = blocks.iter().map(|it| (*it).to_owned()).collect();
+            let address = address.map(|it| it.parse().unwrap());
+            assert_eq!(
+                From::of(&blocks).has(address),
+                is_good,
+                "{blocks:?} {address:?}"
+            );
+        }
+    }
 
     #[test]
     fn only_a_bearer_token_counts() {

@@ -40,6 +40,19 @@ impl Content {
             .map_err(|error| Problem::invalid(format!("the body can't be used: {error}")))
     }
 
+    /// The same, and says nothing of what it found where something else was expected: it may be a
+    /// password.
+    pub(crate) fn private_json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        self.json().map_err(|problem| {
+            let names_a_field = problem.detail().contains("unknown field")
+                || problem.detail().contains("missing field");
+            if names_a_field {
+                return problem;
+            }
+            Problem::invalid("the body can't be used: a field in it is not of its kind")
+        })
+    }
+
     /// Reads text.
     pub(crate) fn text(self) -> Result<String, Problem> {
         String::from_utf8(self.bytes.into())

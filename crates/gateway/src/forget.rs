@@ -1,10 +1,11 @@
-//! Hears which tokens have changed and forgets them. A hint only: without it they are forgotten
-//! within seconds anyway.
+//! Hears which tokens, users and groups have changed and forgets the tokens that it matters to. A hint
+//! only: without it they are forgotten within seconds anyway.
 
 use std::sync::Arc;
 
-use contracts::message::{TokenChanged, Topic};
-use outbox::Bus;
+use contracts::message::{GroupChanged, TokenChanged, Topic, UserChanged};
+use outbox::bus::Undecodable;
+use outbox::{Bus, Heard};
 use runtime::Tasks;
 
 use crate::Gateway;
@@ -20,12 +21,22 @@ async fn listen(gateway: Arc<Gateway>, bus: Bus) -> Result<(), outbox::bus::Erro
     let mut news = bus.broadcast(&[Topic::Events]).await?;
     loop {
         let heard = news.next().await?;
-        if !heard.is::<TokenChanged>() {
-            continue;
-        }
-        match heard.decode::<TokenChanged>() {
-            Ok(change) => gateway.tokens.forget(&change.token_id),
-            Err(error) => tracing::warn!("a token's change can't be read: {error}"),
+        if let Err(error) = forget(&gateway, &heard) {
+            tracing::warn!("a change of who is who can't be read: {error}");
         }
     }
+}
+
+fn forget(gateway: &Gateway, heard: &Heard) -> Result<(), Undecodable> {
+    if heard.is::<TokenChanged>() {
+        let change: TokenChanged = heard.decode()?;
+        gateway.tokens.forget(&change.token_id);
+    } else if heard.is::<UserChanged>() {
+        let change: UserChanged = heard.decode()?;
+        gateway.tokens.forget_user(&change.user_id);
+    } else if heard.is::<GroupChanged>() {
+        let change: GroupChanged = heard.decode()?;
+        gateway.tokens.forget_account(&change.account);
+    }
+    Ok(())
 }

@@ -2,9 +2,11 @@
 
 use contracts::audit::audit_log_client::AuditLogClient;
 use contracts::pipeline::pipelines_client::PipelinesClient;
+use contracts::registry::people_client::PeopleClient;
 use contracts::registry::registry_client::RegistryClient;
 use contracts::registry::tools_client::ToolsClient;
 use contracts::registry::vault_client::VaultClient;
+use contracts::registry::tokens_client::TokensClient;
 use contracts::scheduler::scheduler_client::SchedulerClient;
 use runtime::Route;
 
@@ -20,6 +22,8 @@ pub(crate) struct Peers {
     registry: RegistryClient<Route>,
     tools: ToolsClient<Route>,
     vault: VaultClient<Route>,
+    people: PeopleClient<Route>,
+    tokens: TokensClient<Route>,
     scheduler: SchedulerClient<Route>,
     audit_log: AuditLogClient<Route>,
 }
@@ -31,6 +35,8 @@ impl Peers {
                 .max_decoding_message_size(MAX_ANSWER_BYTES),
             tools: ToolsClient::new(upstreams.registry.clone()),
             vault: VaultClient::new(upstreams.registry.clone()),
+            people: PeopleClient::new(upstreams.registry.clone()),
+            tokens: TokensClient::new(upstreams.registry.clone()),
             registry: RegistryClient::new(upstreams.registry),
             scheduler: SchedulerClient::new(upstreams.scheduler),
             audit_log: AuditLogClient::new(upstreams.audit_log)
@@ -52,6 +58,14 @@ impl Peers {
 
     pub(crate) fn vault(&self) -> VaultClient<Route> {
         self.vault.clone()
+    }
+
+    pub(crate) fn people(&self) -> PeopleClient<Route> {
+        self.people.clone()
+    }
+
+    pub(crate) fn tokens(&self) -> TokensClient<Route> {
+        self.tokens.clone()
     }
 
     pub(crate) fn scheduler(&self) -> SchedulerClient<Route> {

@@ -180,6 +180,25 @@ pub(crate) const ROWS: &[Row] = rows! {
     get    "/api/v2/vault",                                  by(API_READ, KEEPERS),                     ACT  => v2::vault::read;
     post   "/api/v2/vault/rotate-key",                       by(API, OPERATORS),                        ACT  => v2::vault::rotate_key;
 
+    get    "/api/v2/users",                                  by(API_READ, SEERS),                        LIST => v2::users::list;
+    post   "/api/v2/users",                                  by(API, OPERATORS),                         ACT  => v2::users::create;
+    get    "/api/v2/users/{user}",                           by(API_READ, ANY),                          ACT  => v2::users::read;
+    patch  "/api/v2/users/{user}",                           by(API, ANY),                               ACT  => v2::users::change;
+    delete "/api/v2/users/{user}/tokens",                    by(API, ANY),                               ACT  => v2::users::revoke_tokens;
+
+    get    "/api/v2/groups",                                 by(API_READ, SEERS),                        LIST => v2::groups::list;
+    get    "/api/v2/groups/{group}",                         by(API_READ, SEERS),                        ACT  => v2::groups::read;
+    put    "/api/v2/groups/{group}",                         by(API, OPERATORS),                         ACT  => v2::groups::put;
+    delete "/api/v2/groups/{group}",                         by(API, OPERATORS),                         ACT  => v2::groups::delete;
+    put    "/api/v2/groups/{group}/members/{user}",          by(API, OPERATORS),                         ACT  => v2::groups::add;
+    delete "/api/v2/groups/{group}/members/{user}",          by(API, OPERATORS),                         ACT  => v2::groups::remove;
+
+    get    "/api/v2/tokens",                                 by(API_READ, ANY),                          LIST => v2::tokens::list;
+    post   "/api/v2/tokens",                                 by(API, ANY),                               ACT  => v2::tokens::create;
+    get    "/api/v2/tokens/{token}",                         by(API_READ, ANY),                          ACT  => v2::tokens::read;
+    delete "/api/v2/tokens/{token}",                         by(API, ANY),                               ACT  => v2::tokens::revoke;
+    post   "/api/v2/tokens/{token}/rotate",                  by(API, ANY),                               ACT  => v2::tokens::rotate;
+
     get    "/api/v2/executors",                              by(API_READ, ANY),                         LIST => v2::executors::list;
     post   "/api/v2/executors/{name}/drain",                 by(API, OPERATORS),                        ACT  => v2::executors::drain;
 

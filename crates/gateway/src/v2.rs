@@ -10,6 +10,7 @@ pub(crate) mod executors;
 pub(crate) mod explain;
 mod follow;
 pub(crate) mod gates;
+pub(crate) mod groups;
 pub(crate) mod logs;
 pub(crate) mod openapi;
 mod pipeline_view;
@@ -20,6 +21,8 @@ pub(crate) mod secrets;
 mod tool_view;
 pub(crate) mod tools;
 pub(crate) mod vault;
+pub(crate) mod tokens;
+pub(crate) mod users;
 mod words;
 
 use axum::http::Uri;

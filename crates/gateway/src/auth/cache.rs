@@ -76,10 +76,10 @@ impl Cache {
         }
     }
 
-    pub(super) fn forget(&mut self, token_id: &str) {
+    /// Forgets those that `is_changed` says, and all refused ones.
+    pub(super) fn forget(&mut self, is_changed: impl Fn(&Identity) -> bool) {
         self.round.0 += 1;
-        self.good
-            .retain(|_, (identity, _)| identity.token_id() != token_id);
+        self.good.retain(|_, (identity, _)| !is_changed(identity));
         self.refused.clear();
     }
 }
@@ -136,7 +136,7 @@ mod tests {
         let later = now + Duration::from_secs(5);
         cache.remember(Round(0), digest(1), good("a", 0), later);
         cache.remember(Round(0), digest(2), good("b", 0), later);
-        cache.forget("a");
+        cache.forget(|it| it.token_id() == "a");
         assert_eq!(cache.known(&digest(1), now, 0), Err(Round(1)));
         assert_eq!(cache.known(&digest(2), now, 0), Ok(good("b", 0)));
         cache.remember(Round(0), digest(1), good("a", 0), later);

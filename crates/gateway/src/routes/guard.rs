@@ -43,7 +43,10 @@ pub(super) async fn guarded(
             return Ok(refusal);
         }
     };
-    let who = check(scopes, need, &identity).map(|scope| Who::new(identity.clone(), &shown, scope));
+    let who = identity
+        .check_address(address)
+        .and_then(|()| check(scopes, need, &identity))
+        .map(|scope| Who::new(identity.clone(), &shown, scope));
     let (who, answer) = match who {
         Ok(who) => {
             let answer = answered(&gateway, row, who.clone(), request, next).await;

@@ -69,13 +69,13 @@ fn gateway() -> Router {
 }
 
 async fn status(row: &Row, token: Option<&str>) -> StatusCode {
-    let path = row
-        .path
-        .replace("{p}", "x")
-        .replace("{t}", "x")
-        .replace("{runCount}", "1")
-        .replace("{step}", "x")
-        .replace("{name}", "x");
+    let segment = |segment: &'static str| match segment {
+        "{runCount}" => "1",
+        variable if variable.starts_with('{') => "x",
+        plain => plain,
+    };
+    let path: Vec<_> = row.path.split('/').map(segment).collect();
+    let path = path.join("/");
     let mut request = Request::builder()
         .method(row.method.to_uppercase().as_str())
         .uri(path);

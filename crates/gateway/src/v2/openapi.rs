@@ -10,7 +10,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{audit, executors, explain, gates, logs, pipelines, runs, secrets, tools, vault};
+use super::{audit, executors, explain, gates, groups, logs, pipelines, runs, secrets, tokens, tools, users, vault};
 use crate::problem;
 
 /// The name of the response that all failures share.
@@ -31,6 +31,9 @@ const PROBLEM: &str = "Problem";
         secrets::list, secrets::set, secrets::delete,
         tools::list, tools::create, tools::read, tools::replace, tools::update, tools::delete,
         vault::read, vault::rotate_key,
+        users::list, users::create, users::read, users::change, users::revoke_tokens,
+        groups::list, groups::read, groups::put, groups::delete, groups::add, groups::remove,
+        tokens::list, tokens::create, tokens::read, tokens::revoke, tokens::rotate,
         executors::list, executors::drain,
         audit::actions, audit::tokens, audit::export, audit::keys,
         document, pipeline_schema
@@ -122,6 +125,9 @@ fn parameter(name: &str) -> Parameter {
         "p" => "24-hex id, number or name of the pipeline",
         "step" => "Id of the step in the definition, or its 24-hex id",
         "t" => "24-hex id, number or name of the tool",
+        "user" => "24-hex id or e-mail address of the user; `me` is who asks",
+        "group" => "24-hex id or name of the group",
+        "token" => "24-hex id of the token",
         "runCount" => "Number of the run in its pipeline, or `latest`",
         _ => "Its name",
     };

@@ -1,6 +1,7 @@
 //! Services behind the gateway whose answers a test decides, and a client of the gateway.
 
 mod others;
+mod people;
 mod pipelines;
 pub(crate) mod tools;
 
@@ -22,9 +23,11 @@ use contracts::pipeline::{
     DecideRequest, DefineRequest, Pipeline, PipelineRef, ResetRequest, Run, StartRunRequest, Step,
     StopRunsRequest,
 };
+use contracts::registry::people_server::PeopleServer;
 use contracts::registry::registry_server::RegistryServer;
 use contracts::registry::tools_server::ToolsServer;
 use contracts::registry::{Tool, UpdateToolRequest};
+use contracts::registry::tokens_server::TokensServer;
 use contracts::scheduler::scheduler_server::SchedulerServer;
 use contracts::scheduler::{DrainRequest, ExplainResponse};
 use gateway::{Config, Upstreams};
@@ -60,6 +63,7 @@ pub(crate) struct Behind {
     pub(crate) secrets: BTreeMap<String, Vec<u8>>,
     pub(crate) tool: Tool,
     pub(crate) tool_changes: Vec<UpdateToolRequest>,
+    pub(crate) people: people::Asked,
     pub(crate) drained: Vec<DrainRequest>,
     pub(crate) explains: ExplainResponse,
     pub(crate) activity: QueryActivityResponse,
@@ -246,8 +250,10 @@ pub(crate) fn fault(code: Code, reason: &str, message: &str) -> Status {
 }
 
 fn registry(fake: &Fake) -> Route {
-    let routes = Routes::new(RegistryServer::new(fake.clone()));
-    let routes = routes.add_service(ToolsServer::new(fake.clone()));
+    let routes = Routes::new(RegistryServer::new(fake.clone()))
+        .add_service(ToolsServer::new(fake.clone()))
+        .add_service(PeopleServer::new(fake.clone()))
+        .add_service(TokensServer::new(fake.clone()));
     route::local(routes, route::LIMIT)
 }
 

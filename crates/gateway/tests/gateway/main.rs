@@ -10,6 +10,7 @@ mod listing;
 mod logs;
 mod opsera;
 mod own;
+mod people;
 mod rules;
 mod tools;
 mod uses;

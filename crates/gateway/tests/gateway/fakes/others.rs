@@ -33,8 +33,9 @@ impl Registry for Fake {
         request: Request<AuthenticateRequest>,
     ) -> Result<Response<AuthenticateResponse>, Status> {
         self.authentications.fetch_add(1, Ordering::SeqCst);
-        let roles: &[&str] = match request.into_inner().token.as_str() {
-            "admin" => &["site_administrator"],
+        let token = request.into_inner().token;
+        let roles: &[&str] = match token.as_str() {
+            "admin" | "inside" => &["site_administrator"],
             "user" => &["site_user"],
             "away" => return Err(Status::unavailable("the registry sleeps at 10.0.0.7")),
             _ => return Err(fault(Code::Unauthenticated, "TOKEN", "no such token")),
@@ -46,6 +47,11 @@ impl Registry for Fake {
             account: "org".into(),
             scopes: vec!["api".into()],
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            cidrs: if token == "inside" {
+                vec!["10.0.0.0/8".into()]
+            } else {
+                Vec::new()
+            },
             ..AuthenticateResponse::default()
         }))
     }
