@@ -151,11 +151,22 @@ pub(crate) async fn list(
     what: &str,
     limit: usize,
 ) -> Result<Vec<Value>, Error> {
+    list_where(http, (path, &[]), what, limit).await
+}
+
+/// The same with more in the query.
+pub(crate) async fn list_where(
+    http: &Http,
+    (path, more): (&str, &[(&str, &str)]),
+    what: &str,
+    limit: usize,
+) -> Result<Vec<Value>, Error> {
     let mut items = Vec::new();
     let mut cursor = String::new();
     while items.len() < limit {
         let page = (limit - items.len()).min(PAGE).to_string();
-        let mut pairs = vec![("limit", page.as_str())];
+        let mut pairs = more.to_vec();
+        pairs.push(("limit", page.as_str()));
         if !cursor.is_empty() {
             pairs.push(("cursor", &cursor));
         }

@@ -9,6 +9,7 @@ use super::{flags, help};
 pub(super) mod audit;
 
 pub(super) use audit::Audit;
+pub(crate) mod people;
 
 const NAME: &str = "Name, number or 24-hex id of the pipeline (name:… says that it is a name)";
 
@@ -63,6 +64,15 @@ pub enum Command {
     /// Tools that pipelines work with, and how they are reached
     #[command(subcommand, after_help = help::TOOL)]
     Tool(Tool),
+    /// Users of the account
+    #[command(subcommand, after_help = help::people::USER)]
+    User(people::User),
+    /// Groups of users, which rules can name
+    #[command(subcommand, after_help = help::people::GROUP)]
+    Group(people::Group),
+    /// Personal access tokens
+    #[command(subcommand, after_help = help::people::TOKEN)]
+    Token(people::Token),
     /// List executors with their slots and leases; drain one
     #[command(after_help = help::EXECUTORS)]
     Executors(Executors),

@@ -3,11 +3,14 @@
 mod audit;
 mod executors;
 mod gates;
+mod groups;
 mod log;
 mod pipelines;
 mod runs;
 mod secrets;
 mod tools;
+mod tokens;
+mod users;
 mod watch;
 
 use std::process::ExitCode;
@@ -76,6 +79,9 @@ pub(super) async fn obey(command: Command) -> Result<ExitCode, Error> {
         Command::Tool(Tool::Show(said)) => with(said, tools::show).await,
         Command::Tool(Tool::Update(said)) => with(said, tools::update).await,
         Command::Tool(Tool::Delete(said)) => with(said, tools::delete).await,
+        Command::User(deed) => users::obey(deed).await,
+        Command::Group(deed) => groups::obey(deed).await,
+        Command::Token(deed) => tokens::obey(deed).await,
         Command::Executors(said) => {
             let mut desk = Desk::open(&said.connection)?;
             executors::obey(&mut desk, said.deed).await
@@ -90,4 +96,14 @@ async fn with<A: Args, T>(
 ) -> Result<T, Error> {
     let mut desk = Desk::open(&said.connection)?;
     obey(&mut desk, said.args).await
+}
+
+/// Prints facts about one thing, those that there are, one a line.
+fn facts(desk: &mut Desk, facts: &[(&str, String)]) -> Result<(), Error> {
+    for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
+        let line = format!("{name:<12} {fact}");
+        let line = desk.screen.foreign(&line);
+        desk.screen.line(&line)?;
+    }
+    Ok(desk.screen.flush()?)
 }

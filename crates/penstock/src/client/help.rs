@@ -1,5 +1,7 @@
 //! What the help of each client command teaches below its flags.
 
+pub(crate) mod people;
+
 pub(crate) const APPLY: &str = "\
 Examples:
   penstock apply -f hello.yaml -f nightly.yaml

@@ -46,6 +46,9 @@ impl Problem {
         match self.kind.rsplit('/').next()? {
             "no-pipeline" => Some("list"),
             "no-executor" => Some("executors"),
+            "no-user" => Some("user list"),
+            "no-group" => Some("group list"),
+            "unknown-token" => Some("token list"),
             _ => None,
         }
     }

@@ -22,6 +22,17 @@ pub(crate) fn ago(when: Option<Timestamp>, now: Timestamp) -> String {
     })
 }
 
+/// How long until then: `in 29 d 23 h`; `never` without a time.
+pub(crate) fn until(when: Option<Timestamp>, now: Timestamp) -> String {
+    when.map_or_else(
+        || "never".to_owned(),
+        |when| match when.as_millisecond() - now.as_millisecond() {
+            ..=0 => ago(Some(when), now),
+            ms => format!("in {}", length(ms)),
+        },
+    )
+}
+
 fn length(ms: i64) -> String {
     let ms = ms.max(0);
     let seconds = ms / 1000;
