@@ -75,6 +75,8 @@ impl Case {
         match self.route.need {
             Need::Public | Need::Any => Told::Done,
             Need::Elsewhere => Told::Elsewhere,
+            Need::SiteElsewhere(roles) if self.who.has_any(roles) => Told::Elsewhere,
+            Need::SiteElsewhere(_) => Told::Forbidden,
             Need::Site(roles) => allowed(self.who.has_any(roles)),
             Need::Action(action) => match self.who.column(self.place) {
                 Some(column) => allowed(may(action, column)),

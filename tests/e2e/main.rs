@@ -18,6 +18,7 @@ mod gates;
 mod logs;
 mod operated;
 mod opsera;
+mod people;
 mod queue;
 mod restarts;
 mod secrets;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         tools::stories(),
         audit::stories(),
         opsera::stories(),
+        people::stories(),
         commands::stories(),
         bad_input::stories(),
         operated::stories(),

@@ -4,9 +4,9 @@ use contracts::audit::audit_log_client::AuditLogClient;
 use contracts::pipeline::pipelines_client::PipelinesClient;
 use contracts::registry::people_client::PeopleClient;
 use contracts::registry::registry_client::RegistryClient;
+use contracts::registry::tokens_client::TokensClient;
 use contracts::registry::tools_client::ToolsClient;
 use contracts::registry::vault_client::VaultClient;
-use contracts::registry::tokens_client::TokensClient;
 use contracts::scheduler::scheduler_client::SchedulerClient;
 use runtime::Route;
 

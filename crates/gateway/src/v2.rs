@@ -18,11 +18,11 @@ pub(crate) mod pipelines;
 mod run_view;
 pub(crate) mod runs;
 pub(crate) mod secrets;
+pub(crate) mod tokens;
 mod tool_view;
 pub(crate) mod tools;
-pub(crate) mod vault;
-pub(crate) mod tokens;
 pub(crate) mod users;
+pub(crate) mod vault;
 mod words;
 
 use axum::http::Uri;

@@ -80,6 +80,8 @@ pub(crate) enum Need {
     Action(&'static str),
     /// What a service says that isn't here: scopes alone are looked at.
     Elsewhere,
+    /// The same, to those who have one of these site roles.
+    SiteElsewhere(&'static [&'static str]),
 }
 
 /// A route, and who may call it.
@@ -106,7 +108,9 @@ impl Route {
     pub(crate) fn places(&self) -> &'static [Place] {
         match self.need {
             Need::Action(_) => &[Place::Rules, Place::NoRules, Place::OtherAccount],
-            Need::Public | Need::Any | Need::Site(_) | Need::Elsewhere => &[Place::NoRules],
+            Need::Public | Need::Any | Need::Site(_) | Need::Elsewhere | Need::SiteElsewhere(_) => {
+                &[Place::NoRules]
+            }
         }
     }
 }
@@ -214,6 +218,22 @@ pub(crate) const ROUTES: &[Route] = &[
     row("delete", "/api/v2/tools/{t}", TOOLS, ELSEWHERE),
     row("get", "/api/v2/vault", API_READ, ELSEWHERE),
     row("post", "/api/v2/vault/rotate-key", API, ELSEWHERE),
+    row("get", "/api/v2/users", API_READ, Need::SiteElsewhere(LISTERS)),
+    row("post", "/api/v2/users", API, Need::SiteElsewhere(ADMINISTRATORS)),
+    row("get", "/api/v2/users/{user}", API_READ, ELSEWHERE),
+    row("patch", "/api/v2/users/{user}", API, ELSEWHERE),
+    row("delete", "/api/v2/users/{user}/tokens", API, ELSEWHERE),
+    row("get", "/api/v2/groups", API_READ, Need::SiteElsewhere(LISTERS)),
+    row("get", "/api/v2/groups/{group}", API_READ, Need::SiteElsewhere(LISTERS)),
+    row("put", "/api/v2/groups/{group}", API, Need::SiteElsewhere(ADMINISTRATORS)),
+    row("delete", "/api/v2/groups/{group}", API, Need::SiteElsewhere(ADMINISTRATORS)),
+    row("put", "/api/v2/groups/{group}/members/{user}", API, Need::SiteElsewhere(ADMINISTRATORS)),
+    row("delete", "/api/v2/groups/{group}/members/{user}", API, Need::SiteElsewhere(ADMINISTRATORS)),
+    row("get", "/api/v2/tokens", API_READ, ELSEWHERE),
+    row("post", "/api/v2/tokens", API, ELSEWHERE),
+    row("get", "/api/v2/tokens/{token}", API_READ, ELSEWHERE),
+    row("delete", "/api/v2/tokens/{token}", API, ELSEWHERE),
+    row("post", "/api/v2/tokens/{token}/rotate", API, ELSEWHERE),
     row("get", "/api/v2/executors", API_READ, ANY),
     row("post", "/api/v2/executors/{name}/drain", API, site(ADMINISTRATORS)),
     row("get", "/api/v2/audit/actions", SECURITY, site(LISTERS)),

@@ -156,6 +156,8 @@ impl World {
         let path = route.path.replace("{p}", &id).replace("{runCount}", "1");
         let path = path.replace("{name}", "some-name").replace("{id}", &id);
         let path = path.replace("{step}", "one");
+        let path = path.replace("{user}", "me").replace("{group}", "some");
+        let path = path.replace("{token}", &id);
         let body = match (route.method, route.path) {
             ("put", "/api/v2/pipelines/{p}") => {
                 place.definition(place.name(), &format!("echo {number}"))

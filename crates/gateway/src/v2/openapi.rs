@@ -10,7 +10,10 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{audit, executors, explain, gates, groups, logs, pipelines, runs, secrets, tokens, tools, users, vault};
+use super::{
+    audit, executors, explain, gates, groups, logs, pipelines, runs, secrets, tokens, tools, users,
+    vault,
+};
 use crate::problem;
 
 /// The name of the response that all failures share.

@@ -25,9 +25,9 @@ use contracts::pipeline::{
 };
 use contracts::registry::people_server::PeopleServer;
 use contracts::registry::registry_server::RegistryServer;
+use contracts::registry::tokens_server::TokensServer;
 use contracts::registry::tools_server::ToolsServer;
 use contracts::registry::{Tool, UpdateToolRequest};
-use contracts::registry::tokens_server::TokensServer;
 use contracts::scheduler::scheduler_server::SchedulerServer;
 use contracts::scheduler::{DrainRequest, ExplainResponse};
 use gateway::{Config, Upstreams};

@@ -8,8 +8,8 @@ mod log;
 mod pipelines;
 mod runs;
 mod secrets;
-mod tools;
 mod tokens;
+mod tools;
 mod users;
 mod watch;
 

@@ -143,7 +143,6 @@ async fn deactivate(desk: &mut Desk, said: ThatUser) -> Result<(), Error> {
         &answer,
         "deactivated: its tokens are refused from now on",
     )
-    .await
 }
 
 /// The path of a user.
