@@ -96,7 +96,7 @@ impl Export {
                 .iter()
                 .map(|it| i64::try_from(it.position).unwrap_or(i64::MAX))
         };
-        let (Some(first), Some(last)) = (positions().next(), positions().last()) else {
+        let (Some(first), Some(last)) = (positions().next(), positions().next_back()) else {
             // Where links were taken away, what signed them tells.
             return self.checkpoints(part).await;
         };

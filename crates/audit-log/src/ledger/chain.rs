@@ -45,12 +45,12 @@ impl Link {
         texts.put(DOMAIN);
         texts.put(&self.account);
         texts.put(self.book.name());
-        texts.number(self.position);
+        texts.number(&self.position);
         texts.put(previous);
-        texts.number(self.stored_ms);
-        texts.number(self.actions.len());
+        texts.number(&self.stored_ms);
+        texts.number(&self.actions.len());
         self.actions.iter().for_each(|it| texts.action(it));
-        texts.number(self.uses.len());
+        texts.number(&self.uses.len());
         self.uses.iter().for_each(|it| texts.token_use(it));
         hex::encode(texts.0.finalize())
     }
@@ -77,19 +77,19 @@ impl Texts {
         self.0.update(text);
     }
 
-    fn number(&mut self, number: impl ToString) {
+    fn number(&mut self, number: &impl ToString) {
         self.put(&number.to_string());
     }
 
     fn action(&mut self, action: &Action) {
         action.texts().iter().for_each(|it| self.put(it));
-        self.number(action.at_ms);
+        self.number(&action.at_ms);
     }
 
     fn token_use(&mut self, token_use: &TokenUse) {
         token_use.texts().iter().for_each(|it| self.put(it));
-        self.number(token_use.http_status);
-        self.number(token_use.at_ms);
+        self.number(&token_use.http_status);
+        self.number(&token_use.at_ms);
     }
 }
 

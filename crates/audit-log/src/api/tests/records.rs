@@ -203,7 +203,7 @@ async fn a_message_that_no_store_takes_is_set_aside_alone() {
 }
 
 #[tokio::test]
-async fn records_are_chosen_and_read_in_pages() {
+async fn records_are_chosen() {
     for world in World::each().await {
         for (number, action) in (1..).zip(["run", "stop", "run", "update", "run"]) {
             let told = acted(action, &id(number), 10 * i64::from(number / 2));
@@ -233,6 +233,17 @@ async fn records_are_chosen_and_read_in_pages() {
             ..filter()
         };
         assert_eq!(chosen(times).await, "32");
+    }
+}
+
+#[tokio::test]
+async fn records_are_read_in_pages() {
+    for world in World::each().await {
+        for number in 1..6 {
+            let told = acted("run", &id(number), 10 * i64::from(number / 2));
+            world.tell(&told, &id(number)).await;
+        }
+        world.has_kept(5, 5).await;
         let page = |cursor: &str| RecordFilter {
             limit: 2,
             cursor: cursor.into(),
@@ -248,6 +259,16 @@ async fn records_are_chosen_and_read_in_pages() {
             }
         }
         assert_eq!(all, [5, 4, 3, 2, 1].map(id));
+    }
+}
+
+#[tokio::test]
+async fn uses_are_chosen_and_what_can_not_be_asked_is_refused() {
+    for world in World::each().await {
+        for number in 1..6 {
+            world.tell(&acted("run", &id(number), 5), &id(number)).await;
+        }
+        world.has_kept(5, 5).await;
         for target in [
             "/v1/pipeline/run",
             "/api/v1/pipeline/run",

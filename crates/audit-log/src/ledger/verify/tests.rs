@@ -79,8 +79,7 @@ fn an_export_that_nobody_changed_is_whole() {
 
 #[test]
 fn what_was_changed_is_named() {
-    let lines = export(5);
-    let mut changed = lines.clone();
+    let mut changed = export(5);
     changed[3] = changed[3].replace("\"action\":\"run\"", "\"action\":\"ran\"");
     let broken = verified(&changed).unwrap_err();
     assert_eq!(broken.line, 4);

@@ -53,7 +53,7 @@ pub(super) async fn export(desk: &mut Desk, said: Span) -> Result<(), Error> {
 pub(super) async fn keys(desk: &mut Desk, _: Nothing) -> Result<(), Error> {
     #[derive(Debug, Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
-    struct Key {
+    struct Signing {
         id: String,
         public_key: String,
         since: Option<Timestamp>,
@@ -64,7 +64,7 @@ pub(super) async fn keys(desk: &mut Desk, _: Nothing) -> Result<(), Error> {
     }
     let mut table = Table::new(&["KEY", "SINCE", "PUBLIC KEY"]);
     for key in answer["keys"].as_array().into_iter().flatten() {
-        let key: Key = api::parse(key)?;
+        let key: Signing = api::parse(key)?;
         let since = key.since.map(|it| format!("{it:.0}")).unwrap_or_default();
         table.row([key.id.into(), since.into(), key.public_key.into()]);
     }
