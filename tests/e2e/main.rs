@@ -17,7 +17,6 @@ mod ends;
 mod gates;
 mod logs;
 mod operated;
-mod opsera;
 mod people;
 mod queue;
 mod restarts;
@@ -39,7 +38,6 @@ fn main() -> ExitCode {
         secrets::stories(),
         tools::stories(),
         audit::stories(),
-        opsera::stories(),
         people::stories(),
         commands::stories(),
         bad_input::stories(),

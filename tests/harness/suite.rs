@@ -32,6 +32,7 @@ pub struct Story {
     shapes: Vec<Shape>,
     is_long: bool,
     is_alone: bool,
+    programs: &'static [&'static str],
 }
 
 #[derive(Clone)]
@@ -61,7 +62,15 @@ impl Story {
             shapes: Shape::ALL.into(),
             is_long: false,
             is_alone: false,
+            programs: &[],
         }
+    }
+
+    /// Only where these programs are on the `PATH`.
+    #[must_use]
+    pub fn needing(mut self, programs: &'static [&'static str]) -> Self {
+        self.programs = programs;
+        self
     }
 
     /// Only in these shapes.
@@ -87,7 +96,9 @@ impl Story {
 
     fn is_listed(&self) -> bool {
         let has = |name: &str| crate::variable(name).is_some();
-        (!self.is_long || has("TEST_ALL")) && (!self.is_alone || has("TEST_SERVICES"))
+        (!self.is_long || has("TEST_ALL"))
+            && (!self.is_alone || has("TEST_SERVICES"))
+            && self.programs.iter().all(|program| is_on_path(program))
     }
 
     fn trial(&self, shape: Shape, shared: &Shared) -> Trial {
@@ -111,6 +122,11 @@ impl Story {
             }
         }
     }
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = crate::variable("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Makes stories of functions that take a shared world.

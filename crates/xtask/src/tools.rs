@@ -29,7 +29,7 @@ struct Need {
 }
 
 /// What building and the repository's own tests need.
-const BUILDING: [Need; 2] = [
+const BUILDING: [Need; 3] = [
     Need {
         what: "a C and a C++ compiler, make and perl",
         package: "build-essential",
@@ -43,6 +43,11 @@ const BUILDING: [Need; 2] = [
         what: "git",
         package: "git",
         is_there: |system| system.has("git"),
+    },
+    Need {
+        what: "curl, which customers' scripts call",
+        package: "curl",
+        is_there: |system| system.has("curl"),
     },
 ];
 

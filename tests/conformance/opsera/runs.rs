@@ -1,10 +1,10 @@
 //! `/api/v1/pipeline`, as a customer's script uses it: the bodies are those of the contract.
 
-use harness::{Answer, Story, World, shared};
+use harness::{Story, World, shared};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::ends::ENDLESS;
+use crate::{ENDLESS, post};
 
 pub(crate) fn stories() -> Vec<Story> {
     shared![
@@ -16,13 +16,6 @@ pub(crate) fn stories() -> Vec<Story> {
         what_a_script_sends_is_read_liberally,
         what_a_script_gets_wrong_is_said,
     ]
-}
-
-async fn post(world: &World, route: &str, body: &Value) -> Answer {
-    world
-        .api()
-        .post(&format!("/api/v1/pipeline/{route}"), body)
-        .await
 }
 
 async fn a_script_runs_a_pipeline_and_asks_for_its_status(world: &World) {
