@@ -100,7 +100,7 @@ impl Services {
             return Ok(());
         };
         let (postgres, kafka) = self.both(&record);
-        let stopped = (postgres.stop(), kafka.stop());
+        let stopped = (postgres.stop(), kafka.kill());
         stopped.0.and(stopped.1)?;
         postgres.forget()?;
         kafka.forget()?;

@@ -67,16 +67,21 @@ impl Kafka {
         let Some(pid) = self.pid() else { return Ok(()) };
         process::signal(pid, Signal::CONT)?;
         process::signal(pid, Signal::TERM)?;
-        let end = || process::wait_until("the end of kafka", LIMIT, || Ok(process::is_gone(pid)));
-        if end().is_err() {
+        if wait_for_end(pid).is_err() {
             eprintln!(
                 "kafka ignores SIGTERM for {} s and is killed",
                 LIMIT.as_secs()
             );
-            process::signal(pid, Signal::KILL)?;
-            end()?;
+            return self.kill();
         }
         Ok(())
+    }
+
+    /// Ends the broker at once, whatever becomes of what it stored.
+    pub(super) fn kill(&self) -> anyhow::Result<()> {
+        let Some(pid) = self.pid() else { return Ok(()) };
+        process::signal(pid, Signal::KILL)?;
+        wait_for_end(pid)
     }
 
     /// Removes what the broker stored; its log stays.
@@ -246,4 +251,8 @@ pub(super) fn jars() -> anyhow::Result<PathBuf> {
     })?;
     fs::write(&fetched, &wanted)?;
     Ok(jars)
+}
+
+fn wait_for_end(pid: u32) -> anyhow::Result<()> {
+    process::wait_until("the end of kafka", LIMIT, || Ok(process::is_gone(pid)))
 }
