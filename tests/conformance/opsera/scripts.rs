@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use harness::{PATIENCE, Story, World, shared};
+use serde_json::json;
 use tokio::process::Command;
 
 use crate::ENDLESS;
@@ -13,6 +14,7 @@ pub(crate) fn stories() -> Vec<Story> {
         a_script_triggers_a_pipeline_and_waits_for_its_end,
         a_script_says_that_a_pipeline_failed,
         a_nightly_script_resets_whatever_is_there_and_runs,
+        a_script_changes_what_is_said_of_a_tool,
     ];
     let needing = |story: Story| story.needing(&["bash", "curl", "sed"]);
     stories.into_iter().map(needing).collect()
@@ -67,4 +69,16 @@ async fn a_nightly_script_resets_whatever_is_there_and_runs(world: &World) {
     assert!(said.contains("run 2 was submitted"), "{said}");
     api.stop(&id, 2, "kill").await;
     api.ended(&id, 2).await;
+}
+
+async fn a_script_changes_what_is_said_of_a_tool(world: &World) {
+    let tool = json!({"name": world.name("script-tool"), "toolIdentifier": "jenkins"});
+    let made = world.api().post("/api/v2/tools", &tool).await;
+    let id = made.json["id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{}", made.text));
+    let variables = [("TOOL", id), ("TEXT", "Builds the shop")];
+    let (code, said) = script(world, "describe-tool.sh", &variables).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.trim(), "\"description\":\"Builds the shop\"");
 }
