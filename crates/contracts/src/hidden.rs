@@ -82,6 +82,7 @@ impl fmt::Debug for PutSecretRequest {
             .field("name", &self.name)
             .field("value", &HIDDEN)
             .field("actor", &self.actor)
+            .field("caller", &self.caller)
             .finish()
     }
 }

@@ -9,6 +9,7 @@ use contracts::registry::{
 use runtime::{Bell, clock};
 use tonic::{Request, Response, Status};
 
+use crate::keeper::Keeper;
 use crate::secret::{Place, checked_account};
 use crate::store::{Asked, Bearer, Listed, Presented, Store};
 use crate::uses::Uses;
@@ -92,11 +93,13 @@ impl Registry for Api {
             name,
             value,
             actor,
+            caller,
         } = request.into_inner();
         let place = Place::new(account, name)?;
+        let keeper = Keeper::of(&place, actor, caller)?;
         let created = self
             .store
-            .set_secret(&place, &value, actor, clock::now_ms())
+            .set_secret(&place, &value, &keeper, clock::now_ms())
             .await?;
         self.bell.ring();
         Ok(Response::new(PutSecretResponse { created }))
@@ -110,10 +113,12 @@ impl Registry for Api {
             account,
             name,
             actor,
+            caller,
         } = request.into_inner();
         let place = Place::new(account, name)?;
+        let keeper = Keeper::of(&place, actor, caller)?;
         self.store
-            .remove_secret(&place, actor, clock::now_ms())
+            .remove_secret(&place, &keeper, clock::now_ms())
             .await?;
         self.bell.ring();
         Ok(Response::new(DeleteSecretResponse {}))

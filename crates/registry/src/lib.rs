@@ -36,6 +36,7 @@ mod caller;
 mod entity;
 mod error;
 mod group;
+mod keeper;
 mod migration;
 mod news;
 mod password;

@@ -3,7 +3,6 @@
 //! **Invariant:** a value enters the database sealed, a token as its hash (and the administrator's
 //! installed one sealed beside it).
 
-use contracts::message::{Actor, SecretChanged};
 use runtime::Database;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
@@ -12,6 +11,7 @@ use sea_orm::{
 
 use crate::Error;
 use crate::entity::{secret, user};
+use crate::keeper::Keeper;
 use crate::secret::{MOST, Place, check_value};
 use crate::vault::{Sealed, Vault};
 
@@ -82,7 +82,7 @@ impl Store {
         &self,
         place: &Place,
         value: &[u8],
-        actor: Option<Actor>,
+        keeper: &Keeper,
         now_ms: i64,
     ) -> Result<bool, Error> {
         check_value(value)?;
@@ -96,12 +96,8 @@ impl Store {
         if created && count(&tx, place.account()).await? > MOST {
             return Err(Error::TooMany(place.account().into()));
         }
-        let news = SecretChanged {
-            name: place.name().into(),
-            removed: false,
-            actor,
-        };
-        outbox::announce(&tx, &news, now_ms).await?;
+        let action = if created { "create" } else { "update" };
+        keeper.tell(&tx, place, action, now_ms).await?;
         tx.commit().await?;
         Ok(created)
     }
@@ -110,7 +106,7 @@ impl Store {
     pub(crate) async fn remove_secret(
         &self,
         place: &Place,
-        actor: Option<Actor>,
+        keeper: &Keeper,
         now_ms: i64,
     ) -> Result<(), Error> {
         let tx = self.database.begin().await?;
@@ -119,12 +115,7 @@ impl Store {
         if removed.rows_affected == 0 {
             return Err(unknown(place.account(), vec![place.name().into()]));
         }
-        let news = SecretChanged {
-            name: place.name().into(),
-            removed: true,
-            actor,
-        };
-        outbox::announce(&tx, &news, now_ms).await?;
+        keeper.tell(&tx, place, "delete", now_ms).await?;
         tx.commit().await?;
         Ok(())
     }

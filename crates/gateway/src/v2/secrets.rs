@@ -109,6 +109,7 @@ pub(crate) async fn set(
         name: name.clone(),
         value: value(&content)?,
         actor: who.actor(),
+        caller: Some(who.caller()),
     };
     let created = gateway
         .peers
@@ -137,6 +138,7 @@ pub(crate) async fn delete(
         account: who.account(),
         name,
         actor: who.actor(),
+        caller: Some(who.caller()),
     };
     gateway.peers.registry().delete_secret(request).await?;
     Ok(StatusCode::NO_CONTENT)

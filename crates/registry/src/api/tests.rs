@@ -39,6 +39,7 @@ fn put(account: &str, name: &str, value: &[u8]) -> PutSecretRequest {
         name: name.into(),
         value: value.into(),
         actor,
+        caller: None,
     }
 }
 

@@ -25,7 +25,8 @@ struct Tool {
     id: String,
     number: i64,
     name: String,
-    tool_identifier: String,
+    #[serde(rename = "toolIdentifier")]
+    kind: String,
     active: bool,
     access: String,
     updated_at: Option<Timestamp>,
@@ -60,7 +61,7 @@ pub(super) async fn list(desk: &mut Desk, said: List) -> Result<(), Error> {
         table.row([
             tool.name.into(),
             tool.number.into(),
-            tool.tool_identifier.into(),
+            tool.kind.into(),
             if tool.active { "yes" } else { "no" }.into(),
             tool.access.into(),
             time::ago(tool.updated_at, now).into(),

@@ -74,6 +74,7 @@ async fn a_secret_is_revealed_until_it_is_removed() {
             account: "a".into(),
             name: "c".into(),
             actor: None,
+            caller: None,
         };
         client.delete_secret(gone.clone()).await.unwrap();
         assert_eq!(
@@ -152,5 +153,44 @@ async fn a_value_moved_to_another_name_does_not_open() {
             .await
             .unwrap_err();
         assert_eq!(refused.code(), Code::Internal);
+    }
+}
+
+#[tokio::test]
+async fn who_sees_to_secrets_changes_them_and_each_change_is_told() {
+    use super::tools::{told, user};
+    for world in World::each().await {
+        let mut client = world.registry().await;
+        let by = |role: &str, account: &str| PutSecretRequest {
+            caller: Some(user("ann", role)),
+            ..put(account, "key", b"hunter2")
+        };
+        for denied in [
+            by("site_user", "a"),
+            by("site_power_user", "a"),
+            by("auditor", "a"),
+            by("site_administrator", "b"),
+        ] {
+            let refused = client.put_secret(denied).await.unwrap_err();
+            assert_eq!(refused.code(), Code::PermissionDenied);
+        }
+        let keeper = by("security_manager", "a");
+        client.put_secret(keeper.clone()).await.unwrap();
+        client.put_secret(keeper.clone()).await.unwrap();
+        let gone = DeleteSecretRequest {
+            account: "a".into(),
+            name: "key".into(),
+            actor: None,
+            caller: keeper.caller,
+        };
+        client.delete_secret(gone).await.unwrap();
+        let told = told(&world, 3).await;
+        let actions: Vec<_> = told.iter().map(|it| it.action.as_str()).collect();
+        assert_eq!(actions, ["create", "update", "delete"]);
+        assert!(
+            told.iter()
+                .all(|it| it.r#type == "secret" && it.target_name == "key")
+        );
+        assert!(told.iter().all(|it| it.after_json.is_empty()));
     }
 }
