@@ -15,7 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut list = String::from("pub(super) const ALL: &[(&str, &str)] = &[\n");
     for file in &files {
         let kind = file.file_stem().unwrap_or_default().to_string_lossy();
-        writeln!(list, "    ({kind:?}, include_str!({file:?})),")?;
+        let path = file.to_str().ok_or("a connector's path is not text")?;
+        writeln!(list, "    ({kind:?}, include_str!({path:?})),")?;
     }
     list.push_str("];\n");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);

@@ -52,7 +52,7 @@ impl Server {
             let line = format!("{method} {uri}");
             {
                 let mut tools = server.tools();
-                tools.lines.push(line.clone());
+                tools.lines.push(line);
                 tools.senders.push(sender.clone());
             }
             let known = format!("{method} {}", uri.path());
@@ -60,6 +60,7 @@ impl Server {
         };
         let router = Router::new().fallback(answer);
         let served = async move { axum::serve(listener, router).await };
+        #[allow(clippy::disallowed_methods, reason = "ends with the suite")]
         tokio::spawn(served);
         format!("http://{address}")
     }

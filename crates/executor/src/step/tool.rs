@@ -32,9 +32,8 @@ pub(super) async fn carry_out(
     log: &StepLog,
     told: watch::Receiver<Told>,
 ) -> Ending {
-    let tool = match serde_json::from_slice::<connector::Tool>(&step.tool) {
-        Ok(tool) => tool,
-        Err(_) => return Ending::failed("this step was granted no tool that can be read"),
+    let Ok(tool) = serde_json::from_slice::<connector::Tool>(&step.tool) else {
+        return Ending::failed("this step was granted no tool that can be read");
     };
     let secrets: Vec<Vec<u8>> = tool
         .secrets

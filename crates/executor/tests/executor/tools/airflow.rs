@@ -50,7 +50,7 @@ impl Airflow {
             body.get("logical_date"),
             (self.version == 3).then_some(&Value::Null)
         );
-        self.id = body["dag_run_id"].as_str().unwrap().to_owned();
+        self.id = body["dag_run_id"].as_str().unwrap().into();
         said(200, json!({"dag_run_id": self.id, "state": "queued"}))
     }
 

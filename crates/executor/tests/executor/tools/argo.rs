@@ -67,7 +67,7 @@ impl Argo {
         assert_eq!(body["resourceKind"], "WorkflowTemplate");
         assert_eq!(body["resourceName"], "nightly");
         assert_eq!(body["submitOptions"]["parameters"], json!(["day=today"]));
-        self.name = body["submitOptions"]["name"].as_str().unwrap().to_owned();
+        self.name = body["submitOptions"]["name"].as_str().unwrap().into();
         if self.has_it {
             return said(
                 409,

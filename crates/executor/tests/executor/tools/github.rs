@@ -87,7 +87,7 @@ impl Github {
         if body["return_run_details"] == true {
             return said(200, json!({"workflow_run_id": 9}));
         }
-        self.key = body["inputs"]["trace"].as_str().unwrap().to_owned();
+        self.key = body["inputs"]["trace"].as_str().unwrap().into();
         assert!(
             self.key
                 .starts_with("penstock-0123456789abcdef01234567-ship-")

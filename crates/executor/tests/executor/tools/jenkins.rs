@@ -63,6 +63,21 @@ impl Jenkins {
         }
     }
 
+    fn queued(&mut self) -> Reply {
+        self.looks += 1;
+        if self.stays_queued || self.looks < 3 {
+            said(
+                200,
+                json!({"cancelled": self.is_stopped, "why": "Waiting for next available executor"}),
+            )
+        } else {
+            said(
+                200,
+                json!({"executable": {"number": 7, "url": "http://ci/job/web/7/"}}),
+            )
+        }
+    }
+
     fn has_ended(&self) -> bool {
         self.is_stopped || !self.never_ends && self.polls > 2
     }
@@ -107,20 +122,7 @@ impl Tool for Jenkins {
                 reply.headers.push(("location", location));
                 reply
             }
-            "GET /queue/item/41/api/json" => {
-                self.looks += 1;
-                if self.stays_queued || self.looks < 3 {
-                    said(
-                        200,
-                        json!({"cancelled": self.is_stopped, "why": "Waiting for next available executor"}),
-                    )
-                } else {
-                    said(
-                        200,
-                        json!({"executable": {"number": 7, "url": "http://ci/job/web/7/"}}),
-                    )
-                }
-            }
+            "GET /queue/item/41/api/json" => self.queued(),
             path if path == format!("GET {JOB}/7/api/json") => {
                 self.trouble += 1;
                 match self.trouble {

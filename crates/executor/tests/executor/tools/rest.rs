@@ -6,9 +6,7 @@ use contracts::pipeline::Outcome;
 use libtest_mimic::Trial;
 use serde_json::json;
 
-use super::{
-    Asked, Reply, Server, Tool, log, only_step, position, said, status, world,
-};
+use super::{Asked, Reply, Server, Tool, log, only_step, position, said, status, world};
 use crate::trials_of;
 use crate::world::{World, eventually};
 
