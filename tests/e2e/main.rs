@@ -11,6 +11,7 @@
 
 mod audit;
 mod bad_input;
+mod children;
 mod commands;
 mod connectors;
 mod ends;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         stop::stories(),
         connectors::stories(),
         gates::stories(),
+        children::stories(),
         queue::stories(),
         logs::stories(),
         secrets::stories(),

@@ -39,6 +39,29 @@ impl Caller {
         })
     }
 
+    /// Penstock itself, in an account.
+    pub(crate) fn system(account: &str) -> Self {
+        let told = message::Caller {
+            account: account.to_owned(),
+            actor: Some(message::Actor::system()),
+            ..message::Caller::default()
+        };
+        let actor = Actor {
+            user_id: message::Actor::system().user_id,
+            name: message::Actor::system().name,
+            ..Actor::default()
+        };
+        Self { told, actor }
+    }
+
+    /// As it was told, to act for them later; without the use of a token that it was.
+    pub(crate) fn kept(&self) -> message::Caller {
+        message::Caller {
+            r#use: None,
+            ..self.told.clone()
+        }
+    }
+
     /// The tenant.
     pub(crate) fn account(&self) -> &str {
         &self.told.account

@@ -1,6 +1,7 @@
 //! Rows, as they are. Times are milliseconds since 1970-01-01 UTC.
 
 pub(crate) mod attempt;
+pub(crate) mod child;
 pub(crate) mod conflict;
 pub(crate) mod decision;
 pub(crate) mod origin;

@@ -70,6 +70,18 @@ pub enum Error {
         /// In words.
         why: &'static str,
     },
+    /// A pipeline would run within its own run.
+    #[error("pipeline \"{0}\" would run within its own run: take it out of the circle")]
+    Cycle(String),
+    /// A child's pipeline must not run at the same time as one above it does.
+    #[error("pipeline \"{0}\" must not run at the same time as a pipeline that runs it")]
+    ConflictsAbove(String),
+    /// Runs start runs that start runs.
+    #[error("more than 8 runs would lie within each other: let fewer pipelines run each other")]
+    TooDeep,
+    /// A child run was to be started that isn't due any more.
+    #[error("the child run is not due any more")]
+    NotDue,
     /// Nothing waits for a decision.
     #[error("{0} does not wait for a decision")]
     NotOpen(String),
@@ -123,6 +135,10 @@ impl Fault for Error {
             | Self::Unfinished(_)
             | Self::Paused(_)
             | Self::NothingToResume { .. }
+            | Self::Cycle(_)
+            | Self::ConflictsAbove(_)
+            | Self::TooDeep
+            | Self::NotDue
             | Self::NotOpen(_)
             | Self::SeveralOpen(_)
             | Self::Decided(_) => Kind::Conflict,
@@ -151,6 +167,10 @@ impl Fault for Error {
             Self::NoStep(_) => "NO_STEP",
             Self::Unfinished(_) => "UNFINISHED",
             Self::Paused(_) => "PAUSED",
+            Self::Cycle(_) => "CYCLE",
+            Self::ConflictsAbove(_) => "CONFLICTS_ABOVE",
+            Self::TooDeep => "TOO_DEEP",
+            Self::NotDue => "NOT_DUE",
             Self::NothingToResume { .. } => "NOTHING_TO_RESUME",
             Self::NotOpen(_) => "NOT_OPEN",
             Self::SeveralOpen(_) => "SEVERAL_OPEN",

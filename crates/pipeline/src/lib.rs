@@ -59,6 +59,8 @@ const FORGET_PERIOD: Duration = Duration::from_mins(10);
 const PRUNE_PERIOD: Duration = Duration::from_hours(1);
 /// How often open steps are looked for whose time is over.
 const OVERDUE_PERIOD: Duration = Duration::from_secs(1);
+/// How often child runs are seen to without a ring.
+const CHILDREN_PERIOD: Duration = Duration::from_secs(1);
 /// The largest gRPC message: a definition of 1 MiB with its answer around it.
 const LARGEST_MESSAGE: usize = 8 * 1024 * 1024;
 
@@ -88,11 +90,24 @@ pub fn start(
     );
     prune_runs(config, store.clone(), tasks);
     end_overdue(store.clone(), tasks);
+    see_to_children(store.clone(), tasks);
     let pipelines = PipelinesServer::new(api::Pipelines::new(store.clone()))
         .max_decoding_message_size(LARGEST_MESSAGE);
     let attempts = AttemptsServer::new(api::Attempts::new(store, registry, tasks))
         .max_decoding_message_size(LARGEST_MESSAGE);
     Routes::new(pipelines).add_service(attempts)
+}
+
+/// Starts, stops and ends child runs as long as the process lives.
+fn see_to_children(store: store::Store, tasks: &Tasks) {
+    let bell = store.children().clone();
+    tasks.answer("see to children", &bell, CHILDREN_PERIOD, move || {
+        let store = store.clone();
+        async move {
+            let more = store.see_to_children().await?;
+            Ok::<_, Error>(if more { Progress::More } else { Progress::Idle })
+        }
+    });
 }
 
 /// Fails open steps whose time is over, as long as the process lives.

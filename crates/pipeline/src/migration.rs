@@ -3,6 +3,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DatabaseBackend;
 
+mod children;
 mod gates;
 mod resume;
 
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(gates::Gates),
             Box::new(Conflicts),
             Box::new(resume::Resume),
+            Box::new(children::Children),
         ]
     }
 }

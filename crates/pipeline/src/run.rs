@@ -16,6 +16,7 @@ use steps::flow::{self, Phase, StepState};
 
 use crate::state::{End, Event, State};
 
+mod child;
 mod gate;
 mod lost;
 mod report;
@@ -24,6 +25,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 
+pub use child::ChildEnd;
 pub use gate::{Decision, Refusal};
 pub use report::{Outcome, StepReport};
 pub use stop::{Stop, StopMode};
@@ -254,7 +256,7 @@ impl Run {
     pub fn wake_ms(&self, now_ms: i64) -> Option<i64> {
         let retry = self.next(now_ms).wake_ms;
         let waits = |it: &StepRun| matches!(it.progress.state, StepState::Waiting { .. });
-        let is_open = self.state == State::Running && self.steps.iter().any(waits);
+        let is_open = !self.state.is_final() && self.steps.iter().any(waits);
         let look = is_open.then_some(now_ms + LOOK_MS);
         retry.into_iter().chain(look).min()
     }

@@ -18,6 +18,8 @@ use crate::record;
 
 mod attempts;
 mod calls;
+mod children;
+mod circles;
 mod conflicts;
 mod gates;
 mod locked;
@@ -54,6 +56,8 @@ pub(crate) struct Store {
     database: Database,
     /// Rung after each commit that left an announcement.
     relay: Bell,
+    /// Rung when something may be due about child runs.
+    children: Bell,
     /// By pipeline and version.
     pinned: Arc<Mutex<HashMap<(String, i32), Pinned>>>,
 }
@@ -63,8 +67,14 @@ impl Store {
         Self {
             database,
             relay,
+            children: Bell::new(),
             pinned: Arc::default(),
         }
+    }
+
+    /// Rung when something may be due about child runs.
+    pub(crate) fn children(&self) -> &Bell {
+        &self.children
     }
 
     /// What a run of a version is pinned to, from memory when it was asked for before.

@@ -5,6 +5,7 @@
 pub mod approval;
 pub mod command;
 pub mod http;
+pub mod pipeline;
 pub mod run;
 pub mod tool;
 pub mod user_action;
@@ -22,6 +23,7 @@ pub use approval::Approval;
 pub(crate) use command::MAX_ARGUMENT;
 pub use command::{Command, Process};
 pub use http::{Body, Expect, Http, Request, StatusRange};
+pub use pipeline::Child;
 pub use run::Run;
 pub use tool::{Tool, ToolCall};
 pub use user_action::UserAction;
@@ -42,6 +44,8 @@ pub enum Kind {
     Approval(Approval),
     /// A gate with instructions.
     UserAction(UserAction),
+    /// A child run.
+    Pipeline(Child),
 }
 
 /// What a step that waits for people asks of them.
@@ -113,6 +117,7 @@ impl Kind {
             Self::Tool(_) => tool::KEY,
             Self::Approval(_) => approval::KEY,
             Self::UserAction(_) => user_action::KEY,
+            Self::Pipeline(_) => pipeline::KEY,
         }
     }
 
@@ -120,7 +125,11 @@ impl Kind {
     pub fn is_process(&self) -> bool {
         match self {
             Self::Run(_) | Self::Command(_) => true,
-            Self::Http(_) | Self::Tool(_) | Self::Approval(_) | Self::UserAction(_) => false,
+            Self::Http(_)
+            | Self::Tool(_)
+            | Self::Approval(_)
+            | Self::UserAction(_)
+            | Self::Pipeline(_) => false,
         }
     }
 
@@ -128,16 +137,31 @@ impl Kind {
     pub fn is_outside(&self) -> bool {
         match self {
             Self::Run(_) | Self::Command(_) | Self::Http(_) | Self::Tool(_) => false,
-            Self::Approval(_) | Self::UserAction(_) => true,
+            Self::Approval(_) | Self::UserAction(_) | Self::Pipeline(_) => true,
         }
     }
 
     /// What it asks of people, if it waits for them.
     pub fn gate(&self) -> Option<Gate<'_>> {
         match self {
-            Self::Run(_) | Self::Command(_) | Self::Http(_) | Self::Tool(_) => None,
+            Self::Run(_) | Self::Command(_) | Self::Http(_) | Self::Tool(_) | Self::Pipeline(_) => {
+                None
+            }
             Self::Approval(approval) => Some(approval.gate()),
             Self::UserAction(action) => Some(action.gate()),
+        }
+    }
+
+    /// Which pipeline it runs, if it does.
+    pub fn child(&self) -> Option<&Child> {
+        match self {
+            Self::Run(_)
+            | Self::Command(_)
+            | Self::Http(_)
+            | Self::Tool(_)
+            | Self::Approval(_)
+            | Self::UserAction(_) => None,
+            Self::Pipeline(child) => Some(child),
         }
     }
 
@@ -154,7 +178,9 @@ impl Kind {
             }
             Self::Http(http) => http.request(context).map(Invocation::Http),
             Self::Tool(tool) => tool.call(context).map(Invocation::Tool),
-            Self::Approval(_) | Self::UserAction(_) => Err(Error::Outside(self.name())),
+            Self::Approval(_) | Self::UserAction(_) | Self::Pipeline(_) => {
+                Err(Error::Outside(self.name()))
+            }
         }
     }
 }
@@ -167,7 +193,7 @@ pub(crate) struct Entry {
 }
 
 /// Every kind that can be used.
-pub(crate) const CATALOG: [Entry; 6] = [
+pub(crate) const CATALOG: [Entry; 7] = [
     Entry {
         key: run::KEY,
         read: run::read,
@@ -198,7 +224,12 @@ pub(crate) const CATALOG: [Entry; 6] = [
         read: user_action::read,
         schema: user_action::schema,
     },
+    Entry {
+        key: pipeline::KEY,
+        read: pipeline::read,
+        schema: pipeline::schema,
+    },
 ];
 
 /// Kinds that have their names already and can't be used yet.
-pub(crate) const LATER: [&str; 2] = ["pipeline", "plugin"];
+pub(crate) const LATER: [&str; 1] = ["plugin"];

@@ -73,7 +73,7 @@ fn step() -> Value {
             "Variables of the process; expressions may stand in the values."),
         "secrets": variables(&title("The secret's name in the registry."),
             "Secrets by the name of the variable that holds them."),
-        "timeout": duration("How long one try may take; without limit for steps that wait for people.", "24h"),
+        "timeout": duration("How long one try may take; without limit for steps that wait for what is outside.", "24h"),
         "retry": retry(),
         "onLost": {
             "description": "Whether a step whose executor was lost runs again or has failed.",
@@ -218,6 +218,7 @@ mod tests {
                 "/$defs/step/properties/userAction",
                 &kinds::user_action::KEYS,
             ),
+            ("/$defs/step/properties/pipeline", &kinds::pipeline::KEYS),
             ("/properties/roles/items", &definition::ROLE_KEYS),
             ("/properties/tags/items", &definition::TAG_KEYS),
             (

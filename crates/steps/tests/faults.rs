@@ -35,7 +35,7 @@ concurrency: many
         "line 8, column 9: steps[1].id: the id \"fetch\" is taken by steps[0]; ids are unique",
         "line 10, column 14: steps[1].command: a step does one thing and has `run` already; make two steps of it",
         "line 11, column 13: steps[1].needs[0]: there is no step \"fetsh\"; did you mean `fetch`?",
-        "line 12, column 5: steps[2]: says nothing to do; give it one of run, command, http, tool, approval, userAction",
+        "line 12, column 5: steps[2]: says nothing to do; give it one of run, command, http, tool, approval, userAction, pipeline",
         "line 12, column 9: steps[2].id: must be lowercase letters, digits and `-`, such as fetch-orders",
         "line 13, column 25: steps[2].env.PENSTOCK_RUN: the name is reserved: Penstock sets",
         "line 13, column 33: steps[2].env.DAY: there is no parameter `day`",

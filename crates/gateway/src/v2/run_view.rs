@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contracts::pipeline::{Run, RunStep};
+use contracts::pipeline::{ChildRun, Run, RunStep};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -56,6 +56,9 @@ pub(crate) struct RunView {
     /// The run that it goes on from, by its count.
     #[serde(skip_serializing_if = "Option::is_none")]
     resumed_from: Option<i64>,
+    /// The id of the run whose step it is, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_id: Option<String>,
     /// Runs of the pipeline at a time; 0 is no limit.
     concurrency: u32,
     parameters: BTreeMap<String, String>,
@@ -85,9 +88,37 @@ struct StepView {
     /// What went wrong or was warned of.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
-    /// Of a step that people decide on.
+    /// Of a step that people decide on; of an open child step the gate that its run waits at.
     #[serde(skip_serializing_if = "Option::is_none")]
     gate: Option<GateView>,
+    /// Of a step that is the run of another pipeline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    child: Option<ChildView>,
+}
+
+/// The run that a step is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ChildRun)]
+struct ChildView {
+    run_id: String,
+    pipeline_id: String,
+    pipeline_name: String,
+    run_count: i64,
+    #[schema(required)]
+    state: Option<RunState>,
+}
+
+impl ChildView {
+    fn of(child: ChildRun) -> Self {
+        Self {
+            run_id: child.run_id,
+            pipeline_id: child.pipeline_id,
+            pipeline_name: child.pipeline_name,
+            run_count: child.run_count,
+            state: RunState::of(child.state),
+        }
+    }
 }
 
 impl RunView {
@@ -114,6 +145,7 @@ impl RunView {
             stop_mode: StopMode::of(run.stop_mode),
             queue_position: is_queued.then_some(run.queue_position),
             resumed_from: Some(run.resumed_from).filter(|it| *it > 0),
+            parent_id: some(run.parent_id),
             concurrency: run.concurrency,
             parameters: run.parameters.into_iter().collect(),
             steps: run.steps.into_iter().map(StepView::of).collect(),
@@ -133,6 +165,7 @@ impl StepView {
             ended_at: Time::of(step.ended_at_ms),
             message: some(step.message),
             gate: step.gate.map(GateView::of),
+            child: step.child.map(ChildView::of),
         }
     }
 }

@@ -99,6 +99,9 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             None => None,
         };
         let conflicts = self.conflicts(&caller, &definition).await?;
+        self.store
+            .check_circle(caller.account(), pipeline_id.as_deref(), &definition)
+            .await?;
         let define = Define {
             by: caller.clone(),
             pipeline_id,
@@ -187,6 +190,7 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             parameters,
             unless_paused: request.unless_paused,
             resume: request.resume,
+            parent: None,
         };
         let started = self.store.start_run(start).await?;
         Ok(Response::new(wire::StartRunResponse {

@@ -47,6 +47,7 @@ pub(crate) fn summary(row: &run::Model, pipeline: &pipeline::Model) -> Result<wi
         executor: row.executor.clone().unwrap_or_default(),
         blocked_by: None,
         resumed_from: row.resumed_from.unwrap_or_default(),
+        parent_id: row.parent_id.clone().unwrap_or_default(),
     })
 }
 
@@ -80,6 +81,9 @@ pub(crate) async fn whole(
             gate: gates::gate(&run, position, &made.unwrap_or_default())?,
             ..step(&run, position, id.unwrap_or_default())
         });
+    }
+    if run.plan.steps.iter().any(|it| it.kind.child().is_some()) {
+        gates::show_children(store, &row.id, &mut view.steps).await?;
     }
     if row.state == State::Queued.name() {
         view.queue_position = u32::try_from(store.position(row).await?).unwrap_or(u32::MAX);
@@ -123,6 +127,7 @@ fn step(run: &Run, position: usize, id: String) -> wire::RunStep {
         ended_at_ms: step.ended_at_ms.unwrap_or_default(),
         message: step.message.clone(),
         gate: None,
+        child: None,
     }
 }
 

@@ -25,6 +25,10 @@ pub(crate) struct Model {
     pub(crate) workspace_id: Option<String>,
     /// Attempts that had the workspace before this run's.
     pub(crate) workspace_base: i32,
+    /// The run whose step it is.
+    pub(crate) parent_id: Option<String>,
+    /// Who started it, with what they were then; kept where it may start others.
+    pub(crate) caller: Option<String>,
     pub(crate) started_by: String,
     pub(crate) parameters: String,
     pub(crate) last_seq: i64,

@@ -6,6 +6,7 @@ use steps::flow::Progress;
 
 use super::*;
 
+mod children;
 mod gates;
 mod resume;
 
@@ -230,6 +231,7 @@ enum Act {
     End(AttemptEnd),
     Decide(bool),
     Overdue,
+    ChildEnds(State),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -241,15 +243,22 @@ fn act() -> impl Strategy<Value = Act> {
         Outcome::Cancelled,
     ]);
     let mode = prop::sample::select(vec![StopMode::Graceful, StopMode::Cancel, StopMode::Kill]);
+    let child = prop::sample::select(vec![
+        State::Succeeded,
+        State::Warned,
+        State::Failed,
+        State::Cancelled,
+    ]);
     let end = prop::sample::select(vec![AttemptEnd::HandedBack, AttemptEnd::Lost]);
     prop_oneof![
         4 => Just(Act::Begin),
         4 => Just(Act::Grant),
-        6 => (0_usize..7, outcome).prop_map(|(position, outcome)| Act::Report(position, outcome)),
+        6 => (0_usize..8, outcome).prop_map(|(position, outcome)| Act::Report(position, outcome)),
         1 => mode.prop_map(Act::Stop),
         2 => end.prop_map(Act::End),
         3 => any::<bool>().prop_map(Act::Decide),
         1 => Just(Act::Overdue),
+        3 => child.prop_map(Act::ChildEnds),
     ]
 }
 
@@ -261,7 +270,8 @@ steps:
   - {id: c, needs: [a, b], run: 'true'}
   - {id: g, needs: [a], approval: {approvers: 2}, timeout: 30ms}
   - {id: h, needs: [], approval: {}}
-  - {id: d, needs: [g, h], run: 'true'}
+  - {id: k, needs: [], pipeline: {pipeline: kid}}
+  - {id: d, needs: [g, h, k], run: 'true'}
   - {id: z, run: 'true', always: true}
 ";
 
@@ -278,6 +288,7 @@ fn perform(run: &mut Run, act: &Act, now_ms: i64) {
         Act::End(end) => run.attempt_ended(run.attempt, *end, now_ms),
         Act::Decide(approved) => decide_all(run, *approved, now_ms),
         Act::Overdue => run.end_overdue(now_ms),
+        Act::ChildEnds(state) => end_children(run, *state, now_ms),
     }
 }
 
@@ -287,6 +298,13 @@ fn decide_all(run: &mut Run, approved: bool, now_ms: i64) {
         let decision = gates::decision(position, approved, "ann");
         // The first decision may close the second gate.
         let _ = run.decide(&decision, 1, false, now_ms);
+    }
+}
+
+fn end_children(run: &mut Run, state: State, now_ms: i64) {
+    for position in run.open_children().collect::<Vec<_>>() {
+        let message = String::new();
+        run.child_ended(position, ChildEnd::Ended { state, message }, now_ms);
     }
 }
 
@@ -310,6 +328,7 @@ fn finish(run: &mut Run, mut now_ms: i64) {
         }
         run.report(Vec::new(), 1, now_ms, 0.0);
         decide_all(run, true, now_ms);
+        end_children(run, State::Succeeded, now_ms);
     }
     panic!("the run does not end: {run:?}");
 }
@@ -357,9 +376,10 @@ fn check(before: &Run, after: &Run) {
     );
     let asks = after.is_queued() || lives || after.parked || after.state.is_final();
     assert!(asks, "nobody sees to the run");
-    assert_eq!(after.parked, after.state == State::Waiting);
+    assert!(after.parked || after.state != State::Waiting);
+    let awaits = after.gates().next().is_some() || after.open_children().next().is_some();
     assert!(
-        !after.parked || !after.works() && after.gates().next().is_some(),
+        !after.parked || !after.works() && awaits,
         "a parked run has work, or nothing to wait for"
     );
     let is_asked_for = |it: &News| matches!(it, News::Requested(_));

@@ -68,6 +68,7 @@ impl Store {
         tx.commit().await?;
         runtime::fault_point::pass("attempt.ended");
         self.relay.ring();
+        self.children.ring();
         Ok(run)
     }
 
@@ -82,15 +83,16 @@ impl Store {
             .filter(|row| can_be_resumed(row) || row.resumed_from.is_some());
         let ids = may_be_kept.map(|row| row.id.clone()).collect();
         let kept = self.kept(ids, clock::now_ms()).await?;
-        rows.into_iter()
-            .map(|row| {
-                let workspace_kept = kept.contains(&row.id);
-                Ok(Truth {
-                    workspace_kept,
-                    ..truth(&row, asked[&row.id])?
-                })
-            })
-            .collect()
+        let mut truths = Vec::with_capacity(rows.len());
+        for row in rows {
+            let waiting = self.is_parked(&row).await?;
+            truths.push(Truth {
+                waiting,
+                workspace_kept: kept.contains(&row.id),
+                ..truth(&row, asked[&row.id])?
+            });
+        }
+        Ok(truths)
     }
 
     /// Runs queued since before `older_than_ms` ago, by id.
@@ -111,6 +113,7 @@ impl Store {
             .limit(limit)
             .all(self.database.reader())
             .await?;
+        let rows = self.without_parked(rows).await?;
         let ids = rows.iter().map(|row| row.pipeline_id.clone());
         let limits: BTreeMap<String, i32> = pipeline::Entity::find()
             .select_only()
@@ -131,6 +134,31 @@ impl Store {
             QueuedRun { row, concurrency }
         };
         Ok(rows.into_iter().map(with_limit).collect())
+    }
+
+    /// Those of the runs that want an executor.
+    async fn without_parked(&self, rows: Vec<run::Model>) -> Result<Vec<run::Model>, Error> {
+        let mut wanting = Vec::with_capacity(rows.len());
+        for row in rows {
+            if !self.is_parked(&row).await? {
+                wanting.push(row);
+            }
+        }
+        Ok(wanting)
+    }
+
+    /// Whether all that is left of a run is done outside of executors.
+    async fn is_parked(&self, row: &run::Model) -> Result<bool, Error> {
+        let may_be = [State::Cancelling, State::Failing].map(State::name);
+        if row.executor.is_some() || !may_be.contains(&row.state.as_str()) {
+            return Ok(row.state == State::Waiting.name());
+        }
+        match self.with_steps(row).await {
+            Ok(run) => Ok(run.parked),
+            // It is told of elsewhere.
+            Err(Error::Row(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Attempts that live, by run id.

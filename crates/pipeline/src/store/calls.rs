@@ -144,6 +144,7 @@ impl Act for Together {
         let changed = locked.values().flatten().filter(|it| it.has_changed());
         let changed: Vec<&Locked> = changed.collect();
         let is_changed = !changed.is_empty();
+        let concerns_children = changed.iter().any(|it| it.concerns_children());
         if is_changed {
             Store::save_all(&tx, changed, now_ms).await?;
         }
@@ -152,6 +153,9 @@ impl Act for Together {
         if is_changed {
             runtime::fault_point::pass("attempt.recorded");
             store.relay.ring();
+            if concerns_children {
+                store.children.ring();
+            }
         }
         Ok(told)
     }

@@ -4,21 +4,24 @@
 //! what follows from it and what is told of it commit together.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 
+use contracts::access::Right;
 use runtime::clock;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, JoinType, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _, JoinType,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
 use super::Store;
+use super::children::DEEPEST;
 use super::locked::Locked;
 use crate::Error;
 use crate::caller::Caller;
 use crate::entity::{decision, pipeline, run, run_step};
 use crate::record::{from_json, to_json};
-use crate::run::{Actor, Decision, Refusal, Run};
+use crate::run::{Actor, Decision, Refusal};
 
 /// Runs whose time is looked at in one round.
 const AT_ONCE: u64 = 100;
@@ -54,6 +57,9 @@ impl Store {
     ) -> Result<Decided, Error> {
         let run_id = self.run_to_decide(pipeline, decide).await?;
         let step = self.slug_of(pipeline, &decide.step).await?;
+        if let Some(child) = self.child_to_decide(&run_id, &step).await? {
+            return self.decide_below(child, &run_id, decide).await;
+        }
         let now_ms = clock::now_ms();
         let tx = self.database.begin().await?;
         let mut locked = self.lock(&tx, &run_id).await?;
@@ -87,11 +93,101 @@ impl Store {
         tx.commit().await?;
         runtime::fault_point::pass("gate.decided");
         self.relay.ring();
+        self.children.ring();
         let row = self.run_row(&run_id).await?;
         Ok(Decided {
             row,
             repeated: false,
         })
+    }
+
+    /// The child run at whose gate a decision is meant: that of a step which is named, or which is the
+    /// only one that waits for people.
+    async fn child_to_decide(&self, run_id: &str, step: &str) -> Result<Option<run::Model>, Error> {
+        let row = self.run_row(run_id).await?;
+        let run = self.with_steps(&row).await?;
+        let mut children = self.children_of(run_id).await?;
+        if !step.is_empty() {
+            let position = run.plan.index_of(step);
+            return Ok(position.and_then(|position| children.remove(&position)));
+        }
+        let own = run.gates().count();
+        let mut below = Vec::new();
+        for position in run.open_children().collect::<Vec<_>>() {
+            let Some(child) = children.remove(&position) else {
+                continue;
+            };
+            if self
+                .gate_below(self.database.reader(), &child)
+                .await?
+                .is_some()
+            {
+                below.push((position, child));
+            }
+        }
+        if own == 0 && below.len() == 1 {
+            return Ok(below.pop().map(|(_, child)| child));
+        }
+        if below.is_empty() {
+            return Ok(None);
+        }
+        let positions = below.iter().map(|(position, _)| *position);
+        let positions = run.gates().map(|(position, _)| position).chain(positions);
+        let names = positions.map(|it| run.plan.steps[it].id.clone());
+        Err(Error::SeveralOpen(names.collect()))
+    }
+
+    /// Decides at the only open gate of a child run, and answers its parent. It goes as deep as runs
+    /// lie within each other, which has an end.
+    fn decide_below<'a>(
+        &'a self,
+        child: run::Model,
+        parent_id: &'a str,
+        decide: &'a Decide,
+    ) -> Pin<Box<dyn Future<Output = Result<Decided, Error>> + Send + 'a>> {
+        Box::pin(async move {
+            let pipeline = self.any_pipeline(&child.pipeline_id).await?;
+            decide.by.must(Right::Approve, &pipeline, &pipeline.id)?;
+            let below = Decide {
+                run_count: child.run_count,
+                step: String::new(),
+                ..decide.clone()
+            };
+            let decided = self.decide(&pipeline, &below).await?;
+            let row = self.run_row(parent_id).await?;
+            Ok(Decided { row, ..decided })
+        })
+    }
+
+    /// The open gate of a run or of the child runs below it: whose it is, and its position.
+    async fn gate_below(
+        &self,
+        db: &impl ConnectionTrait,
+        row: &run::Model,
+    ) -> Result<Option<(String, usize)>, Error> {
+        let mut next = vec![(row.id.clone(), 0)];
+        while let Some((run_id, depth)) = next.pop() {
+            let Some(run) = self.peek_all(db, vec![run_id.clone()]).await?.pop() else {
+                continue;
+            };
+            if let Some((position, _)) = run.gates().next() {
+                return Ok(Some((run_id, position)));
+            }
+            if depth < DEEPEST && run.open_children().next().is_some() {
+                let children = self.open_children(db, vec![run_id]).await?;
+                let ids = children.into_iter().rev().filter_map(|child| child.run_id);
+                next.extend(ids.map(|id| (id, depth + 1)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same as it is now.
+    pub(crate) async fn open_gate(
+        &self,
+        row: &run::Model,
+    ) -> Result<Option<(String, usize)>, Error> {
+        self.gate_below(self.database.reader(), row).await
     }
 
     async fn run_to_decide(
@@ -104,7 +200,8 @@ impl Store {
         }
         let mut at_gate = Vec::new();
         for row in self.open_runs(&pipeline.id).await? {
-            if self.with_steps(&row).await?.gates().next().is_some() {
+            let reader = self.database.reader();
+            if self.gate_below(reader, &row).await?.is_some() {
                 at_gate.push(row);
             }
         }
@@ -135,25 +232,26 @@ impl Store {
         Ok(rows.all(self.database.reader()).await?)
     }
 
-    /// Whether a run of the pipeline waits for people and for nothing else.
+    /// Whether a run of the pipeline waits for people, at its own gate or at one of its children.
     pub(super) async fn is_paused(
         &self,
         tx: &DatabaseTransaction,
         pipeline_id: &str,
     ) -> Result<bool, Error> {
-        let waiting: Vec<String> = run::Entity::find()
-            .select_only()
-            .column(run::Column::Id)
+        let waiting = run::Entity::find()
             .filter(run::Column::PipelineId.eq(pipeline_id))
             .filter(run::Column::EndedAtMs.is_null())
             .filter(run::Column::State.eq(crate::state::State::Waiting.name()))
             .order_by_asc(run::Column::RunCount)
             .limit(OPEN)
-            .into_tuple()
             .all(tx)
             .await?;
-        let runs = self.peek_all(tx, waiting).await?;
-        Ok(runs.iter().any(Run::is_at_gate))
+        for row in waiting {
+            if self.gate_below(tx, &row).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The slug of a step that is named by its slug or its id.

@@ -9,8 +9,8 @@ use outbox::Announcement;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
 };
 
 use super::Store;
@@ -38,6 +38,23 @@ pub(crate) struct Locked {
 pub(super) type Readable = Result<Locked, String>;
 
 impl Locked {
+    /// What has happened, as far as it is written down.
+    pub(super) fn news(&self) -> &[News] {
+        &self.news
+    }
+
+    /// Whether child runs are to be seen to: its own, or itself as one that has ended.
+    pub(super) fn concerns_children(&self) -> bool {
+        let is_child = self.row.parent_id.is_some() && self.run.state.is_final();
+        is_child
+            || self
+                .run
+                .plan
+                .steps
+                .iter()
+                .any(|it| it.kind.child().is_some())
+    }
+
     /// Writes the run's news down, as a part of the current trace.
     pub(super) fn write_down(&mut self, now_ms: i64) -> Result<(), Error> {
         let news = std::mem::take(&mut self.run.news);
@@ -166,7 +183,7 @@ impl Store {
     /// left out.
     pub(super) async fn peek_all(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &impl ConnectionTrait,
         ids: Vec<String>,
     ) -> Result<Vec<Run>, Error> {
         if ids.is_empty() {
@@ -220,6 +237,7 @@ impl Store {
         now_ms: i64,
     ) -> Result<(), Error> {
         save_steps(tx, &locked).await?;
+        super::children::note(tx, &locked).await?;
         save_attempts(tx, &locked, now_ms).await?;
         for it in locked.iter().filter(|it| !it.keeps_its_row()) {
             run::Entity::update(it.changes(now_ms))
@@ -238,7 +256,7 @@ impl Store {
 /// The steps of runs by their runs' ids. A run that waits for its first attempt has none yet, unless
 /// it goes on from another.
 async fn steps_of(
-    tx: &DatabaseTransaction,
+    tx: &impl ConnectionTrait,
     rows: &[run::Model],
 ) -> Result<HashMap<String, Vec<run_step::Model>>, Error> {
     let mut steps: HashMap<String, Vec<run_step::Model>> = HashMap::new();

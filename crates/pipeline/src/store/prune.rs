@@ -8,7 +8,7 @@ use sea_orm::{
 
 use super::Store;
 use crate::Error;
-use crate::entity::{attempt, decision, pipeline, run, run_step};
+use crate::entity::{attempt, child, decision, origin, pipeline, run, run_step};
 
 /// Runs removed a transaction.
 const AT_ONCE: u64 = 200;
@@ -38,6 +38,16 @@ impl Store {
         let decisions = decision::Column::RunId.is_in(&ids);
         decision::Entity::delete_many()
             .filter(decisions)
+            .exec(&*tx)
+            .await?;
+        let children = child::Column::ParentId.is_in(&ids);
+        child::Entity::delete_many()
+            .filter(children)
+            .exec(&*tx)
+            .await?;
+        let lasting = origin::Column::ExpiresAtMs.is_null();
+        origin::Entity::delete_many()
+            .filter(lasting.and(origin::Column::RunId.is_in(&ids)))
             .exec(&*tx)
             .await?;
         let runs = run::Column::Id.is_in(&ids);

@@ -281,7 +281,7 @@ impl Store {
         Ok(pinned.pipeline_name.as_ref().to_owned())
     }
 
-    async fn any_pipeline(&self, id: &str) -> Result<pipeline::Model, Error> {
+    pub(super) async fn any_pipeline(&self, id: &str) -> Result<pipeline::Model, Error> {
         let row = pipeline::Entity::find()
             .filter(pipeline::Column::Id.eq(id))
             .one(self.database.reader())

@@ -28,13 +28,14 @@ pub(super) struct Earlier {
 
 impl Earlier {
     /// Writes into a new run's row what it has of this one.
-    pub(super) fn hand_on(&self, row: &mut run::ActiveModel) {
+    pub(super) fn hand_on(&self, row: &mut run::ActiveModel, caller: Option<String>) {
         use sea_orm::ActiveValue::Set;
         let workspace = self.row.workspace_id.as_ref().unwrap_or(&self.row.id);
         row.version = Set(self.row.version);
         row.parameters = Set(self.row.parameters.clone());
         row.resumed_from = Set(Some(self.row.run_count));
         row.workspace_id = Set(Some(workspace.clone()));
+        row.caller = Set(caller);
         row.workspace_base = Set(self.row.workspace_base + self.row.attempt);
     }
 

@@ -50,6 +50,15 @@ pub(crate) struct Start {
     pub(crate) unless_paused: bool,
     /// Go on where this run ended, the latest for 0.
     pub(crate) resume: Option<i64>,
+    /// The step that it is a child of.
+    pub(crate) parent: Option<Parent>,
+}
+
+/// A step that starts a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Parent {
+    pub(crate) run_id: String,
+    pub(crate) position: usize,
 }
 
 /// What became of a start.
@@ -86,6 +95,9 @@ impl Store {
         if start.unless_paused && self.is_paused(&tx, &pipeline.id).await? {
             return Err(Error::Paused(pipeline.name));
         }
+        if let Some(parent) = &start.parent {
+            super::children::take(&tx, parent, &run_id).await?;
+        }
         let row = self
             .insert_run(&tx, &pipeline, run_id, &start, now_ms)
             .await?;
@@ -113,16 +125,31 @@ impl Store {
         let Some(which) = start.resume else {
             let given = start.parameters.clone();
             let parameters = self.checked_parameters(tx, pipeline, given).await?;
-            let row = run_row(pipeline, run_id, &parameters, start.by.actor(), now_ms);
+            let mut row = run_row(pipeline, run_id, &parameters, start.by.actor(), now_ms);
+            row.parent_id = Set(start.parent.as_ref().map(|it| it.run_id.clone()));
+            row.caller = Set(self.kept_caller(tx, pipeline, start).await?);
             return Ok(run::Entity::insert(row).exec_with_returning(tx).await?);
         };
         let mut earlier = self.to_resume(tx, pipeline, which, now_ms).await?;
         let nothing = BTreeMap::new();
         let mut row = run_row(pipeline, run_id, &nothing, start.by.actor(), now_ms);
-        earlier.hand_on(&mut row);
+        let has_children = earlier.row.caller.is_some();
+        earlier.hand_on(&mut row, has_children.then(|| to_json(&start.by.kept())));
         let row = run::Entity::insert(row).exec_with_returning(tx).await?;
         earlier.save_steps(tx, &row.id).await?;
         Ok(row)
+    }
+
+    /// Who starts the run, if it may start others for them.
+    async fn kept_caller(
+        &self,
+        tx: &DatabaseTransaction,
+        pipeline: &pipeline::Model,
+        start: &Start,
+    ) -> Result<Option<String>, Error> {
+        let plan = self.plan(tx, &pipeline.id, pipeline.version).await?;
+        let has_children = plan.steps.iter().any(|step| step.kind.child().is_some());
+        Ok(has_children.then(|| to_json(&start.by.kept())))
     }
 
     async fn started_before(&self, origin: &str, start: &Start) -> Result<Started, Error> {
@@ -215,8 +242,11 @@ impl Store {
 }
 
 impl Start {
-    /// Users' keys have a namespace of their own; the parts can't run into each other.
+    /// Users' keys and child steps have namespaces of their own; the parts can't run into each other.
     fn origin_key(&self) -> String {
+        if let Some(parent) = &self.parent {
+            return to_json(&["child", &parent.run_id, &self.origin.key, "1"]);
+        }
         let owner = &self.by.actor().user_id;
         to_json(&[
             "user",
@@ -256,7 +286,7 @@ async fn claim(
         origin: Set(origin.to_owned()),
         run_id: Set(run_id.to_owned()),
         fingerprint: Set(start.origin.fingerprint.clone()),
-        expires_at_ms: Set(Some(now_ms + KEY_LIFE_MS)),
+        expires_at_ms: Set(start.parent.is_none().then_some(now_ms + KEY_LIFE_MS)),
     };
     let taken = origin::Entity::insert(row)
         .on_conflict(
@@ -294,6 +324,8 @@ fn run_row(
         resumed_from: Set(None),
         workspace_id: Set(None),
         workspace_base: Set(0),
+        parent_id: Set(None),
+        caller: Set(None),
         started_by: Set(to_json(actor)),
         parameters: Set(to_json(parameters)),
         last_seq: Set(0),
@@ -328,15 +360,14 @@ fn accepted(
         ..Default::default()
     };
     let mut news = vec![Announcement::of(&requested)?, Announcement::of(&changed)?];
-    if let Some(acted) = by.acted(
-        if row.resumed_from.is_some() {
-            "resume"
-        } else {
-            "run"
-        },
-        pipeline,
-        row.requested_at_ms,
-    ) {
+    let action = if row.resumed_from.is_some() {
+        "resume"
+    } else {
+        "run"
+    };
+    // What starts a child is the action that started its parent.
+    let acted = by.acted(action, pipeline, row.requested_at_ms);
+    if let Some(acted) = acted.filter(|_| row.parent_id.is_none()) {
         let after = format!("{{\"runCount\":{}}}", row.run_count);
         news.push(Announcement::of(&acted.with_change(String::new(), after))?);
     }

@@ -159,6 +159,7 @@ impl Store {
             tx.commit().await?;
             runtime::fault_point::pass("stop.accepted");
             self.relay.ring();
+            self.children.ring();
         }
         done.rows.extend(self.run_rows(ids).await?);
         unreadable.map_or(Ok(()), Err)

@@ -271,7 +271,13 @@ fn step(step: &RunStep) -> Option<Sentence> {
         ),
         StepState::Waiting => match &step.gate {
             Some(gate) => at_gate(id, gate),
-            None => format!("The step {id} waits for what is outside{}.", why(step)),
+            None => match &step.child {
+                Some(child) => {
+                    let (run_count, name) = (child.run_count, &child.pipeline_name);
+                    format!("The step {id} waits for run {run_count} of {name}.")
+                }
+                None => format!("The step {id} waits for what is outside{}.", why(step)),
+            },
         },
         StepState::Failed => format!("The step {id} failed{}.", why(step)),
         StepState::Warned => format!("The step {id} warned{}.", why(step)),
