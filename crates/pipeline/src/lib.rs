@@ -40,8 +40,9 @@ pub use migration::Migrator;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How many days a run is kept once it has ended; the last hundred of each pipeline are kept
-    /// longer. 0: for ever. Default 400.
+    /// How many days a run is kept once it has ended, and a version that no run points to; the last
+    /// hundred of each pipeline are kept longer. So long a deleted pipeline is kept, too. 0: for
+    /// ever. Default 400.
     pub retention_days: u32,
 }
 
@@ -55,7 +56,7 @@ impl Default for Config {
 
 /// How often expired idempotency keys are looked for.
 const FORGET_PERIOD: Duration = Duration::from_mins(10);
-/// How often runs are looked for that are too old.
+/// How often runs, versions and deleted pipelines are looked for that are too old.
 const PRUNE_PERIOD: Duration = Duration::from_hours(1);
 /// How often open steps are looked for whose time is over.
 const OVERDUE_PERIOD: Duration = Duration::from_secs(1);
@@ -88,7 +89,7 @@ pub fn start(
             }
         },
     );
-    prune_runs(config, store.clone(), tasks);
+    prune(config, store.clone(), tasks);
     end_overdue(store.clone(), tasks);
     see_to_children(store.clone(), tasks);
     let pipelines = PipelinesServer::new(api::Pipelines::new(store.clone()))
@@ -122,19 +123,28 @@ fn end_overdue(store: store::Store, tasks: &Tasks) {
     });
 }
 
-/// Removes old runs as long as the process lives.
-fn prune_runs(config: Config, store: store::Store, tasks: &Tasks) {
+/// Removes what is old as long as the process lives.
+fn prune(config: Config, store: store::Store, tasks: &Tasks) {
     if config.retention_days == 0 {
         return;
     }
     // A little longer than a key, which answers with its run.
     let kept = Duration::from_hours(24) * config.retention_days + PRUNE_PERIOD;
-    tasks.answer("prune runs", &Bell::new(), PRUNE_PERIOD, move || {
-        let store = store.clone();
-        async move {
-            let before_ms = clock::now_ms() - clock::millis(kept);
-            let more = store.prune_runs(before_ms).await?;
-            Ok::<_, Error>(if more { Progress::More } else { Progress::Idle })
-        }
-    });
+    tasks.answer(
+        "prune runs and versions",
+        &Bell::new(),
+        PRUNE_PERIOD,
+        move || {
+            let store = store.clone();
+            async move {
+                let before_ms = clock::now_ms() - clock::millis(kept);
+                let mut more = store.prune_runs(before_ms).await?;
+                if !more {
+                    store.prune_versions(before_ms).await?;
+                    more = store.prune_pipelines(before_ms).await?;
+                }
+                Ok::<_, Error>(if more { Progress::More } else { Progress::Idle })
+            }
+        },
+    );
 }

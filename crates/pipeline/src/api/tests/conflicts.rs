@@ -2,15 +2,9 @@
 
 use contracts::pipeline::DeletePipelineRequest;
 use futures::future::join_all;
-use sea_orm::{FromQueryResult as _, Statement};
 
 use super::stores::services;
 use super::*;
-
-#[derive(Debug, sea_orm::FromQueryResult)]
-struct Count {
-    count: i64,
-}
 
 impl Service {
     /// A pipeline without a limit of its own.
@@ -55,13 +49,6 @@ impl Service {
             Verdict::Busy => Err(answer.waits_for),
             Verdict::Over | Verdict::Unspecified => panic!("{answer:?}"),
         }
-    }
-
-    async fn count(&self, sql: &str) -> i64 {
-        let db = self.database.reader();
-        let statement = Statement::from_string(db.get_database_backend(), sql);
-        let row = Count::find_by_statement(statement).one(db).await.unwrap();
-        row.unwrap().count
     }
 }
 

@@ -1,7 +1,9 @@
-//! Which runs are removed, and which are kept.
+//! Which runs, versions and pipelines are removed, and which are kept.
 
+use contracts::pipeline::DeletePipelineRequest;
 use runtime::{Bell, clock};
 
+use super::stores::services;
 use super::*;
 use crate::store::Store;
 
@@ -34,7 +36,74 @@ async fn old_runs_go_but_the_latest_of_a_pipeline_and_those_that_go_on_stay() {
     assert_eq!(latest.run_count, 111);
 }
 
+#[tokio::test]
+async fn old_versions_go_but_the_latest_and_those_of_runs_stay() {
+    for mut service in services().await {
+        let source =
+            |number| format!("{{name: edited, steps: [{{id: one, run: 'echo {number}'}}]}}");
+        let pipeline = service.define(&source(1)).await;
+        for number in 2..=106 {
+            if number == 4 {
+                service.start(&pipeline, "at 3").await.unwrap();
+            }
+            service.upsert(&source(number)).await;
+        }
+        let store = Store::new(service.database.clone(), Bell::new());
+        let now_ms = clock::now_ms();
+        for (before_ms, left) in [(now_ms - 3_600_000, 106), (now_ms + 2000, 101)] {
+            store.prune_versions(before_ms).await.unwrap();
+            let rows = "SELECT count(*) AS count FROM version";
+            assert_eq!(service.count(rows).await, left);
+        }
+        let kept = "SELECT CAST(min(version) AS BIGINT) AS count FROM version";
+        assert_eq!(service.count(kept).await, 3, "a run points to it");
+        assert_eq!(service.run(&pipeline, 1).await.version, 3);
+        assert_eq!(service.upsert(&source(107)).await.version, 107);
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_pipeline_goes_with_its_last_run_and_its_number_is_not_given_again() {
+    for mut service in services().await {
+        let pipeline = service.define(ONE).await;
+        let run = service.start(&pipeline, "a").await.unwrap();
+        service.begin(&run, 1, "x").await;
+        service.report(&run, 1, Outcome::Succeeded).await;
+        let request = DeletePipelineRequest {
+            caller: Some(caller()),
+            pipeline: Some(PipelineRef {
+                text: pipeline.id.clone(),
+            }),
+        };
+        service.pipelines.delete_pipeline(request).await.unwrap();
+        let store = Store::new(service.database.clone(), Bell::new());
+        let now_ms = clock::now_ms();
+        for (before_ms, left) in [(now_ms - 3_600_000, 1), (now_ms + 2000, 0)] {
+            assert!(!store.prune_pipelines(before_ms).await.unwrap());
+            let rows = "SELECT count(*) AS count FROM pipeline";
+            assert_eq!(service.count(rows).await, 1, "it has a run");
+            assert!(!store.prune_runs(before_ms).await.unwrap());
+            assert!(!store.prune_pipelines(before_ms).await.unwrap());
+            for table in ["pipeline", "version", "step", "run", "run_step", "attempt"] {
+                let rows = format!("SELECT count(*) AS count FROM {table}");
+                assert_eq!(service.count(&rows).await, left, "{table}");
+            }
+        }
+        assert!(service.define(ONE).await.number > pipeline.number);
+    }
+}
+
 impl Service {
+    async fn upsert(&mut self, source: &str) -> Pipeline {
+        let request = DefineRequest {
+            caller: Some(caller()),
+            source: source.into(),
+            upsert: true,
+            ..Default::default()
+        };
+        self.pipelines.define(request).await.unwrap().into_inner()
+    }
+
     async fn numbers_without_a_run(&mut self, pipeline: &Pipeline, last: i64) -> Vec<i64> {
         let mut numbers = Vec::new();
         for run_count in 1..=last {

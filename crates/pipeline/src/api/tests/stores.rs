@@ -1,7 +1,7 @@
 //! The service on each kind of store that a test can have: `SQLite` and, where `TEST_POSTGRES`
 //! names a server, a fresh database there.
 
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, FromQueryResult, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 use super::*;
@@ -38,4 +38,26 @@ async fn fresh_database(server: &str) -> String {
     let (base, query) = server.split_once('?').unwrap_or((server, ""));
     let base = base.rsplit_once('/').unwrap().0;
     format!("{base}/{name}?{query}")
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Count {
+    count: i64,
+}
+
+impl Service {
+    /// The number that a query answers as `count`.
+    pub(super) async fn count(&self, sql: &str) -> i64 {
+        let db = self.database.reader();
+        let statement = Statement::from_string(db.get_database_backend(), sql);
+        let row = Count::find_by_statement(statement).one(db).await.unwrap();
+        row.unwrap().count
+    }
+
+    /// Changes rows as no version of the service does.
+    pub(super) async fn tamper(&self, sql: &str) {
+        let tx = self.database.begin().await.unwrap();
+        tx.execute_unprepared(sql).await.unwrap();
+        tx.commit().await.unwrap();
+    }
 }
