@@ -45,9 +45,8 @@ pub(crate) async fn carry_out(
     let since = Instant::now();
     let begun = tokio::select! {
         begun = calls::begin(&kit, &key) => match begun {
-            Some(begun) => begun,
-            // Nothing has started here, so this can begin anew, and the slot is another's meanwhile.
-            None => return Parting::Busy(None),
+            Ok(begun) => begun,
+            Err(fault) => return Parting::Unable(fault),
         },
         parting = fated(&mut orders) => return parting,
     };
@@ -58,7 +57,7 @@ pub(crate) async fn carry_out(
             Ok(attempt) => attempt.run(begun, since).await,
             Err(fault) => {
                 tracing::error!("an attempt can't be carried out: {fault}");
-                Parting::HandedBack
+                Parting::Unable(fault.to_string())
             }
         },
     }

@@ -146,11 +146,10 @@ impl Fault for Error {
             Self::Exists(_) => Kind::Exists,
             Self::Registry(_) => Kind::Unavailable,
             Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
-            Self::Row(_)
-            | Self::Reading(_)
-            | Self::Unanswered(_)
-            | Self::Outbox(_)
-            | Self::Store(_) => Kind::Internal,
+            Self::Outbox(error) => error.kind(),
+            Self::Row(_) | Self::Reading(_) | Self::Unanswered(_) | Self::Store(_) => {
+                Kind::Internal
+            }
         }
     }
 

@@ -210,7 +210,8 @@ const CAUSES: [(EndCause, &str); 7] = [
     (EndCause::Rejected, "rejected"),
 ];
 
-fn cause_name(cause: EndCause) -> &'static str {
+/// The name of a cause in its row.
+pub(crate) fn cause_name(cause: EndCause) -> &'static str {
     CAUSES
         .into_iter()
         .find(|(it, _)| *it == cause)

@@ -58,7 +58,8 @@ pub enum EndCause {
     StepFailed,
     /// A step took longer than its timeout.
     StepTimedOut,
-    /// Its executors were lost, [`LOST_IN_A_ROW`] times without progress or at a step that says so.
+    /// Its attempts were lost or came to nothing, [`LOST_IN_A_ROW`] times without progress or at a
+    /// step that says so.
     ExecutorLost,
     /// Someone stopped it.
     Stopped,
@@ -107,7 +108,7 @@ pub struct Run {
     pub attempt: u32,
     /// Who works on that attempt; nobody once it has ended.
     pub holder: Option<Holder>,
-    /// Lost attempts since a step was last finished.
+    /// Attempts that were lost, or came to nothing by a fault, since a step was last finished.
     pub lost_in_a_row: u32,
     /// It wants no executor: what is left to do is done outside of them.
     pub parked: bool,

@@ -31,6 +31,7 @@ mod starts;
 mod stops;
 mod untold;
 
+pub(crate) use attempts::Ending;
 pub(crate) use calls::{Answer, Begun, Calls};
 pub(crate) use conflicts::{Blocker, fault as conflict_fault, itself as conflict_itself};
 pub(crate) use gates::{Decide, Decided};

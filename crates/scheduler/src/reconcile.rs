@@ -199,6 +199,7 @@ impl Desk {
             attempt: attempt.attempt,
             how: AttemptEnd::Lost.into(),
             executor: attempt.executor,
+            fault: String::new(),
         };
         let answer = AttemptsClient::new(self.pipeline.clone())
             .end_attempt(request)

@@ -70,12 +70,23 @@ impl Desk {
 
     /// Ends an attempt that its executor won't finish. `pipeline` decides what follows.
     pub(crate) async fn end(&self, row: &queue::Model, how: AttemptEnd) -> Result<(), Error> {
+        self.end_by(row, how, String::new()).await
+    }
+
+    /// The same, because of a fault if there is one.
+    async fn end_by(
+        &self,
+        row: &queue::Model,
+        how: AttemptEnd,
+        fault: String,
+    ) -> Result<(), Error> {
         let attempt = row.attempt.cast_unsigned();
         let request = EndAttemptRequest {
             run_id: row.run_id.clone(),
             attempt,
             how: how.into(),
             executor: row.executor.clone().unwrap_or_default(),
+            fault,
         };
         // What follows belongs to the run's trace, also its next attempt.
         let span = telemetry::continued(row.traceparent.as_deref(), || {
@@ -147,8 +158,8 @@ impl Shift {
                     } else {
                         AttemptEnd::HandedBack
                     };
-                    self.given_back(back.attempt.unwrap_or_default(), how)
-                        .await?;
+                    let attempt = back.attempt.unwrap_or_default();
+                    self.given_back(attempt, how, back.fault).await?;
                 }
             }
         }
@@ -255,14 +266,19 @@ impl Shift {
         }
     }
 
-    async fn given_back(&self, attempt: Attempt, how: AttemptEnd) -> Result<(), Error> {
+    async fn given_back(
+        &self,
+        attempt: Attempt,
+        how: AttemptEnd,
+        fault: String,
+    ) -> Result<(), Error> {
         let row = self.desk.store.row(&attempt.run_id).await?;
         let is_own = |row: &queue::Model| {
             row.executor.as_ref() == Some(&self.holder.name)
                 && row.attempt.cast_unsigned() == attempt.attempt
         };
         match row.filter(is_own) {
-            Some(row) => self.desk.end(&row, how).await,
+            Some(row) => self.desk.end_by(&row, how, fault).await,
             None => Ok(()),
         }
     }

@@ -25,14 +25,16 @@ const FAULTS: u32 = 10;
 /// Why a call has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unanswered {
+    /// What it is about isn't known.
+    Unknown,
     /// It is at fault itself.
     Declined,
     /// `pipeline` is, [`FAULTS`] times in a row.
     Faulty,
 }
 
-/// Begins an attempt. Nothing comes of it if `pipeline` fails at it again and again.
-pub(super) async fn begin(kit: &Kit, key: &Key) -> Option<BeginAttemptResponse> {
+/// Begins an attempt. Fails with what to say if `pipeline` fails at it again and again.
+pub(super) async fn begin(kit: &Kit, key: &Key) -> Result<BeginAttemptResponse, String> {
     let request = BeginAttemptRequest {
         run_id: key.run_id.clone(),
         attempt: key.attempt,
@@ -45,12 +47,14 @@ pub(super) async fn begin(kit: &Kit, key: &Key) -> Option<BeginAttemptResponse> 
         async move { pipeline.begin_attempt(request).await }
     });
     match begun.await {
-        Ok(begun) => Some(begun),
-        Err(Unanswered::Declined) => Some(BeginAttemptResponse {
+        Ok(begun) => Ok(begun),
+        Err((Unanswered::Unknown, _)) => Ok(BeginAttemptResponse {
             verdict: Verdict::Over.into(),
             ..BeginAttemptResponse::default()
         }),
-        Err(Unanswered::Faulty) => None,
+        Err((Unanswered::Declined | Unanswered::Faulty, why)) => {
+            Err(format!("it could not begin: {why}"))
+        }
     }
 }
 
@@ -65,7 +69,7 @@ pub(super) async fn report(kit: Arc<Kit>, request: ReportRequest) -> Option<Repo
 }
 
 /// Makes a call while the lease lives, until it is answered or can't be.
-async fn until_answered<T, C>(kit: &Kit, call: impl Fn() -> C) -> Result<T, Unanswered>
+async fn until_answered<T, C>(kit: &Kit, call: impl Fn() -> C) -> Result<T, (Unanswered, String)>
 where
     C: Future<Output = Result<Response<T>, Status>>,
 {
@@ -80,7 +84,7 @@ where
         let why = status.message();
         if let Some(unanswered) = given_up(Kind::of_code(status.code()), &mut faults) {
             tracing::error!("pipeline can't answer: {why}");
-            return Err(unanswered);
+            return Err((unanswered, why.to_owned()));
         }
         tracing::warn!("pipeline doesn't answer and is asked again: {why}");
         tokio::time::sleep(pause).await;
@@ -91,9 +95,8 @@ where
 /// Whether a call that failed like this is not made again, after so many faults in a row.
 fn given_up(kind: Kind, faults: &mut u32) -> Option<Unanswered> {
     match kind {
-        Kind::Invalid | Kind::NotFound | Kind::Conflict | Kind::Exists => {
-            return Some(Unanswered::Declined);
-        }
+        Kind::NotFound => return Some(Unanswered::Unknown),
+        Kind::Invalid | Kind::Conflict | Kind::Exists => return Some(Unanswered::Declined),
         Kind::Internal => *faults += 1,
         Kind::Unauthenticated | Kind::Denied | Kind::Busy | Kind::Unavailable | Kind::Late => {
             *faults = 0;
@@ -119,5 +122,6 @@ mod tests {
         assert_eq!(after(&flickering.repeat(3)), None);
         assert_eq!(after(&[Kind::Unavailable; 1000]), None);
         assert_eq!(after(&[Kind::Invalid]), Some(Unanswered::Declined));
+        assert_eq!(after(&[Kind::NotFound]), Some(Unanswered::Unknown));
     }
 }

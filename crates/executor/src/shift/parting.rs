@@ -14,6 +14,8 @@ pub(crate) enum Parting {
     Busy(Option<String>),
     /// It is given back, and its processes are gone.
     HandedBack,
+    /// It can't be begun or carried out, by a fault that is no step's; nothing of it has started.
+    Unable(String),
     /// It can't go on here, and what became of it can't be told.
     Lost,
     /// It is another's by now: nothing is said.
@@ -28,7 +30,7 @@ impl Parting {
         match self {
             Self::HandedBack => Some(Self::HandedBack),
             Self::Lost | Self::Forgotten => Some(Self::Lost),
-            Self::Over | Self::Busy(_) | Self::Unbegun => None,
+            Self::Over | Self::Busy(_) | Self::Unable(_) | Self::Unbegun => None,
         }
     }
 
@@ -50,11 +52,17 @@ impl Parting {
             }),
             Self::HandedBack => Said::HandBack(HandBack {
                 attempt,
-                lost: false,
+                ..HandBack::default()
+            }),
+            Self::Unable(fault) => Said::HandBack(HandBack {
+                attempt,
+                fault,
+                ..HandBack::default()
             }),
             Self::Lost => Said::HandBack(HandBack {
                 attempt,
                 lost: true,
+                ..HandBack::default()
             }),
             Self::Forgotten | Self::Unbegun => return None,
         };

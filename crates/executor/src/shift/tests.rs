@@ -30,6 +30,7 @@ fn an_attempt_that_began_and_was_left_is_not_taken_again() {
         (Parting::HandedBack, Some(Parting::HandedBack)),
         (Parting::Unbegun, None),
         (Parting::Busy(None), None),
+        (Parting::Unable("no workspace".into()), None),
     ] {
         let shift = Shift::new(1);
         assert!(matches!(shift.take(key("a")), Taken::New(_)));
@@ -70,6 +71,7 @@ async fn every_parting_but_forgetting_is_said_once() {
         ("b", Parting::Busy(Some("p".into()))),
         ("c", Parting::HandedBack),
         ("d", Parting::Forgotten),
+        ("e", Parting::Unable("no workspace".into())),
     ] {
         let _ = shift.take(key(run));
         shift.part(&key(run), parting);
@@ -77,11 +79,15 @@ async fn every_parting_but_forgetting_is_said_once() {
     shift.idle().await;
     shift.has_something_to_say().await;
     let said: Vec<_> = std::iter::from_fn(|| shift.next_to_say()).collect();
-    assert_eq!(said.len(), 3);
+    assert_eq!(said.len(), 4);
     assert!(matches!(
-        said[1].said,
-        Some(Said::Ended(Ended { busy: true, .. }))
+        &said[1].said,
+        Some(Said::Ended(Ended { busy: true, waits_for, .. })) if waits_for == "p"
     ));
-    assert!(matches!(said[2].said, Some(Said::HandBack(_))));
+    let faults = said.iter().filter_map(|it| match &it.said {
+        Some(Said::HandBack(back)) => Some(back.fault.as_str()),
+        Some(Said::Ended(_) | Said::Hello(_) | Said::Renew(_)) | None => None,
+    });
+    assert_eq!(faults.collect::<Vec<_>>(), ["", "no workspace"]);
     shift.all_said().await;
 }

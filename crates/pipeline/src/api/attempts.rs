@@ -18,8 +18,11 @@ use crate::record::from_json;
 use crate::run::{AttemptEnd, Holder, Outcome, Run, StepReport};
 use crate::secrets::{self, Need, Revealed};
 use crate::state::State;
-use crate::store::{Answer, Begun, Calls, Store};
+use crate::store::{Answer, Begun, Calls, Ending, Store};
 use crate::tools::{self, Resolved};
+
+/// Characters that are kept of what kept an attempt from being carried out.
+const MOST_OF_A_FAULT: usize = 1000;
 
 /// The service of attempts.
 pub(crate) struct Attempts {
@@ -206,14 +209,19 @@ impl wire::attempts_server::Attempts for Attempts {
                 return Err(Error::Invalid(message).into());
             }
         };
-        let run = self
+        let fault: String = request.fault.chars().filter(|it| *it != '\0').collect();
+        let fault = Some(fault.chars().take(MOST_OF_A_FAULT).collect::<String>());
+        let ending = Ending {
+            how,
+            fault: fault.filter(|it| !it.is_empty()),
+        };
+        let after = self
             .store
-            .end_attempt(&request.run_id, request.attempt, how)
+            .end_attempt(&request.run_id, request.attempt, ending)
             .await?;
-        let next_attempt = if run.is_queued() { run.attempt + 1 } else { 0 };
         Ok(Response::new(EndAttemptResponse {
-            next_attempt,
-            run_ended: run.state.is_final(),
+            next_attempt: after.next_attempt,
+            run_ended: after.run_ended,
         }))
     }
 

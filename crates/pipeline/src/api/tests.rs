@@ -21,6 +21,7 @@ use tonic::service::Routes;
 mod actions;
 mod company;
 mod conflicts;
+mod faults;
 mod gates;
 mod pruning;
 mod refusals;
@@ -171,6 +172,7 @@ impl Service {
             attempt,
             how: how.into(),
             executor: "x".into(),
+            fault: String::new(),
         };
         self.attempts
             .end_attempt(request)

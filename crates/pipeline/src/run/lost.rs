@@ -9,17 +9,34 @@ use crate::state::{Event, State};
 impl Run {
     /// Attempt `n` was lost or handed back. A repeat changes nothing.
     pub fn attempt_ended(&mut self, attempt: u32, how: AttemptEnd, now_ms: i64) {
-        if !self.is_live(attempt) {
-            return;
+        if self.is_live(attempt) {
+            self.over(attempt, how, None, now_ms);
         }
+    }
+
+    /// Attempt `n` could not be carried out, or not even begin, by a fault that is no step's. It
+    /// counts like a lost one. One that could not begin is due again.
+    pub fn attempt_failed(&mut self, attempt: u32, fault: &str, now_ms: i64) {
+        if self.is_live(attempt) {
+            self.over(attempt, AttemptEnd::HandedBack, Some(fault), now_ms);
+        } else if self.is_queued() && attempt == self.attempt + 1 {
+            self.lost_in_a_row += 1;
+            if self.lost_in_a_row >= LOST_IN_A_ROW {
+                self.give_up(Some(fault), now_ms);
+                self.settle(now_ms);
+            }
+        }
+    }
+
+    fn over(&mut self, attempt: u32, how: AttemptEnd, fault: Option<&str>, now_ms: i64) {
         self.holder = None;
         self.news.push(News::Ended(attempt, how));
-        self.lost_in_a_row += u32::from(how == AttemptEnd::Lost);
+        self.lost_in_a_row += u32::from(how == AttemptEnd::Lost || fault.is_some());
         for position in self.running().collect::<Vec<_>>() {
             self.interrupted(position, how, now_ms);
         }
         if self.lost_in_a_row >= LOST_IN_A_ROW {
-            self.give_up(now_ms);
+            self.give_up(fault, now_ms);
         }
         self.settle(now_ms);
         if !self.state.is_final() && !self.parked {
@@ -54,10 +71,17 @@ impl Run {
     }
 
     /// A run that loses every executor must not go on for ever: nothing starts any more.
-    fn give_up(&mut self, now_ms: i64) {
+    fn give_up(&mut self, fault: Option<&str>, now_ms: i64) {
         if self.cause.is_none() {
             self.cause = Some(EndCause::ExecutorLost);
-            self.reason = format!("{LOST_IN_A_ROW} executors in a row were lost with it");
+            self.reason = match fault {
+                None => format!("{LOST_IN_A_ROW} executors in a row were lost with it"),
+                Some(fault) => {
+                    format!(
+                        "{LOST_IN_A_ROW} attempts in a row came to nothing, the last one: {fault}"
+                    )
+                }
+            };
         }
         self.happen(Event::StepFailed);
         for position in 0..self.steps.len() {

@@ -182,6 +182,43 @@ fn three_lost_attempts_in_a_row_fail_the_run() {
 }
 
 #[test]
+fn three_attempts_in_a_row_that_come_to_nothing_fail_the_run_and_drains_do_not() {
+    let mut run = run(TWO_AND_CLEANUP);
+    for attempt in 1..=5 {
+        assert_eq!(run.begin(attempt, holder(1), 1), Verdict::Begun);
+        run.grant(1);
+        run.attempt_ended(attempt, AttemptEnd::HandedBack, 2);
+    }
+    for attempt in 6..=8 {
+        assert_eq!(run.begin(attempt, holder(1), 1), Verdict::Begun);
+        run.grant(1);
+        run.attempt_failed(attempt, "no workspace", 2);
+        run.attempt_failed(attempt, "no workspace", 2);
+    }
+    assert_eq!(
+        (run.state, run.cause),
+        (State::Failed, Some(EndCause::ExecutorLost))
+    );
+    assert!(
+        run.reason.ends_with("the last one: no workspace"),
+        "{}",
+        run.reason
+    );
+}
+
+#[test]
+fn a_run_that_can_not_begin_three_times_fails_without_an_attempt() {
+    let mut run = run(TWO_AND_CLEANUP);
+    for _ in 1..=LOST_IN_A_ROW {
+        assert_eq!((run.state, run.has_begun()), (State::Queued, false));
+        run.attempt_failed(2, "another attempt", 1);
+        run.attempt_failed(1, "no answer", 1);
+    }
+    assert_eq!((run.state, run.attempt), (State::Failed, 0));
+    assert!(run.steps.iter().all(|step| step.progress.state.is_final()));
+}
+
+#[test]
 fn a_step_that_says_so_fails_with_its_executor() {
     for how in [AttemptEnd::Lost, AttemptEnd::HandedBack] {
         let mut run = run("{name: x, steps: [{id: a, run: 'true', onLost: fail}]}");
@@ -229,6 +266,7 @@ enum Act {
     Report(usize, Outcome),
     Stop(StopMode),
     End(AttemptEnd),
+    Fault(u32),
     Decide(bool),
     Overdue,
     ChildEnds(State),
@@ -256,6 +294,7 @@ fn act() -> impl Strategy<Value = Act> {
         6 => (0_usize..8, outcome).prop_map(|(position, outcome)| Act::Report(position, outcome)),
         1 => mode.prop_map(Act::Stop),
         2 => end.prop_map(Act::End),
+        1 => (0_u32..2).prop_map(Act::Fault),
         3 => any::<bool>().prop_map(Act::Decide),
         1 => Just(Act::Overdue),
         3 => child.prop_map(Act::ChildEnds),
@@ -286,6 +325,7 @@ fn perform(run: &mut Run, act: &Act, now_ms: i64) {
         Act::Report(..) => {}
         Act::Stop(mode) => run.stop(graceful(*mode), now_ms),
         Act::End(end) => run.attempt_ended(run.attempt, *end, now_ms),
+        Act::Fault(ahead) => run.attempt_failed(run.attempt + ahead, "a fault", now_ms),
         Act::Decide(approved) => decide_all(run, *approved, now_ms),
         Act::Overdue => run.end_overdue(now_ms),
         Act::ChildEnds(state) => end_children(run, *state, now_ms),

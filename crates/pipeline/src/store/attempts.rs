@@ -16,6 +16,24 @@ use crate::record;
 use crate::run::{AttemptEnd, Run, StopMode};
 use crate::state::State;
 
+mod unreadable;
+
+/// How an attempt ends that its executor didn't finish.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) how: AttemptEnd,
+    /// What kept it from being carried out, if that is why.
+    pub(crate) fault: Option<String>,
+}
+
+/// What follows the end of an attempt.
+#[derive(Debug)]
+pub(crate) struct After {
+    /// The attempt that is due; 0 for none.
+    pub(crate) next_attempt: u32,
+    pub(crate) run_ended: bool,
+}
+
 /// What is true of an attempt.
 #[derive(Debug)]
 #[allow(
@@ -48,28 +66,43 @@ pub(crate) struct LiveAttempt {
     pub(crate) age_ms: u64,
 }
 
+impl After {
+    fn of(run: &Run) -> Self {
+        Self {
+            next_attempt: if run.is_queued() { run.attempt + 1 } else { 0 },
+            run_ended: run.state.is_final(),
+        }
+    }
+}
+
 impl Store {
-    /// An attempt ends that its executor didn't finish. Answers the run as it is then.
+    /// An attempt ends that its executor didn't finish.
     pub(crate) async fn end_attempt(
         &self,
         run_id: &str,
         attempt: u32,
-        how: AttemptEnd,
-    ) -> Result<Run, Error> {
+        ending: Ending,
+    ) -> Result<After, Error> {
         let now_ms = clock::now_ms();
         let tx = self.database.begin().await?;
-        let mut locked = self.lock(&tx, run_id).await?;
-        locked.run.attempt_ended(attempt, how, now_ms);
+        let mut locked = match self.lock(&tx, run_id).await {
+            Err(Error::Row(why)) => return self.unreadable_ended(tx, run_id, why, now_ms).await,
+            locked => locked?,
+        };
+        match ending.fault {
+            Some(fault) => locked.run.attempt_failed(attempt, &fault, now_ms),
+            None => locked.run.attempt_ended(attempt, ending.how, now_ms),
+        }
         if !locked.has_changed() {
             tx.commit().await?;
-            return Ok(locked.run);
+            return Ok(After::of(&locked.run));
         }
         let run = Self::save(&tx, locked, now_ms).await?;
         tx.commit().await?;
         runtime::fault_point::pass("attempt.ended");
         self.relay.ring();
         self.children.ring();
-        Ok(run)
+        Ok(After::of(&run))
     }
 
     /// What is true of these attempts now. Runs that aren't known are left out.

@@ -71,14 +71,18 @@ impl Locked {
 
     /// Whether there is something to write back.
     pub(super) fn has_changed(&self) -> bool {
-        !self.news.is_empty() || !self.run.news.is_empty()
+        !self.news.is_empty() || !self.run.news.is_empty() || self.counts_a_loss()
+    }
+
+    fn counts_a_loss(&self) -> bool {
+        self.row.lost_in_a_row != self.run.lost_in_a_row.cast_signed()
     }
 
     /// Whether the run's own row stays as it is. Its last log entry may wait: it is told exactly
     /// when the attempt finishes, and as far as it is known when the attempt is lost.
     fn keeps_its_row(&self) -> bool {
         let steps_only = self.news.iter().all(|it| matches!(it, News::Step(_)));
-        steps_only && self.row.lost_in_a_row == self.run.lost_in_a_row.cast_signed()
+        steps_only && !self.counts_a_loss()
     }
 
     fn changes(&self, now_ms: i64) -> run::ActiveModel {

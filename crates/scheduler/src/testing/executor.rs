@@ -95,6 +95,7 @@ impl Executor {
         self.says(Said::HandBack(HandBack {
             attempt,
             lost: false,
+            fault: String::new(),
         }))
         .await;
     }

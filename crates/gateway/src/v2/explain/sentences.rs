@@ -216,6 +216,9 @@ fn ended(run: &Run) -> Sentence {
         EndCause::Unspecified | EndCause::Completed => "All steps have ended.".to_owned(),
         EndCause::StepFailed => "A step failed.".to_owned(),
         EndCause::StepTimedOut => "A step took longer than it may.".to_owned(),
+        EndCause::ExecutorLost if !run.reason.is_empty() => {
+            format!("The run could not go on: {}.", run.reason)
+        }
         EndCause::ExecutorLost => {
             "The executor was lost, and the run could not go on elsewhere.".to_owned()
         }
