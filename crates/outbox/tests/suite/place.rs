@@ -97,7 +97,7 @@ impl Place {
     /// A process: its bus, its store and its tasks.
     pub(crate) async fn process(&self) -> Process {
         let (ready, tasks) = (Readiness::new(), Tasks::new());
-        let bus = within(Bus::open(&self.config, &ready, &tasks))
+        let bus = within(Box::pin(Bus::open(&self.config, &ready, &tasks)))
             .await
             .unwrap();
         assert_eq!(ready.report(), [].into());
@@ -108,9 +108,8 @@ impl Place {
     pub(crate) async fn process_on(&self, bus: Bus, tasks: Tasks) -> Process {
         let (url, service) = &self.store;
         let ready = Readiness::new();
-        let database = within(Database::open::<Migrator>(url, service, &ready))
-            .await
-            .unwrap();
+        let opened = Box::pin(Database::open::<Migrator>(url, service, &ready));
+        let database = within(opened).await.unwrap();
         let bell = Bell::new();
         outbox::relay(&database, &bus, &bell, &tasks, "notes");
         Process {

@@ -207,9 +207,8 @@ impl Store {
             return self.child_is_over(row, ChildEnd::Unwanted).await;
         }
         let refused = match self.try_to_start(row).await {
-            Ok(()) => return Ok(()),
-            // A stop came first; the next round sees it.
-            Err(Error::NotDue) => return Ok(()),
+            // Where a stop came first the next round sees it.
+            Ok(()) | Err(Error::NotDue) => return Ok(()),
             Err(error) => error,
         };
         match refused.kind() {

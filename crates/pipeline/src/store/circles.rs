@@ -29,10 +29,9 @@ impl Store {
             let Some(child) = step.kind.child() else {
                 continue;
             };
-            let leads_back = child.pipeline == definition.name && id.is_none()
-                || self
-                    .leads_to(account, &child.pipeline, (id, &definition.name), &mut seen)
-                    .await?;
+            let leads_back = self
+                .leads_to(account, &child.pipeline, (id, &definition.name), &mut seen)
+                .await?;
             if leads_back {
                 let message = "leads back to this pipeline, which would run within its own run";
                 let place = format!("steps[{index}].pipeline.pipeline");
@@ -52,6 +51,10 @@ impl Store {
     ) -> Result<bool, Error> {
         let mut next = VecDeque::from([(first.to_owned(), 1)]);
         while let Some((text, depth)) = next.pop_front() {
+            // It may be there by that name only once it is defined.
+            if id.is_none() && text.strip_prefix("name:").unwrap_or(&text) == name {
+                return Ok(true);
+            }
             let Some(row) = self.plainly_meant(account, &text).await? else {
                 continue;
             };

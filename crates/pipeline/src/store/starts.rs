@@ -99,7 +99,7 @@ impl Store {
             super::children::take(&tx, parent, &run_id).await?;
         }
         let row = self
-            .insert_run(&tx, &pipeline, run_id, &start, now_ms)
+            .insert_run(&tx, &pipeline, &start, (run_id, now_ms))
             .await?;
         outbox::announce_all(&tx, accepted(&row, &pipeline, &start.by)?, now_ms).await?;
         tx.commit().await?;
@@ -118,9 +118,8 @@ impl Store {
         &self,
         tx: &DatabaseTransaction,
         pipeline: &pipeline::Model,
-        run_id: String,
         start: &Start,
-        now_ms: i64,
+        (run_id, now_ms): (String, i64),
     ) -> Result<run::Model, Error> {
         let Some(which) = start.resume else {
             let given = start.parameters.clone();
