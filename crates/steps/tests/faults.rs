@@ -292,7 +292,7 @@ const BAD_STEPS: &[(&str, &str)] = &[
     ),
     (
         "{id: a, pipeline: other}",
-        "pipeline steps are not available in this version",
+        "steps[0].pipeline: must be a map of keys and values",
     ),
     (
         "{id: a, plugin: {}}",

@@ -19,6 +19,7 @@ use tonic::Code;
 use tonic::service::Routes;
 
 mod actions;
+mod children;
 mod company;
 mod conflicts;
 mod faults;
