@@ -40,7 +40,7 @@ async fn a_status_names_the_pipeline_as_it_is_called_whatever_that_is(world: &Wo
 
 async fn an_old_runs_status_is_its_own_for_ever(world: &World) {
     let api = world.api();
-    let steps = "- {id: a, run: 'test \"$PENSTOCK_RUN\" != 1'}";
+    let steps = "- {id: a, run: 'test \"$PENSTOCK_RUN_COUNT\" != 1'}";
     let id = api.define_steps("opsera-old", steps).await;
     let status = async |run_count: i64| {
         let body = json!({"pipelineId": id, "runCount": run_count});

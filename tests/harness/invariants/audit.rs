@@ -127,7 +127,7 @@ fn repeats(records: &Records) -> Vec<String> {
 /// Changes that users made in one transaction, by noun and verb, against what is recorded.
 fn changes(facts: &Facts) -> Vec<String> {
     let mut due: BTreeMap<(String, &str), i64> = BTreeMap::new();
-    for (pipeline, verb) in facts.told.iter().filter_map(change) {
+    for (pipeline, verb) in facts.told.iter().filter_map(|told| change(told, facts)) {
         *due.entry((pipeline, verb)).or_default() += 1;
     }
     for action in &facts.records.actions {
@@ -149,10 +149,12 @@ fn changes(facts: &Facts) -> Vec<String> {
         .collect()
 }
 
-/// The pipeline that a user changed, and how.
-fn change(told: &Told) -> Option<(String, &'static str)> {
+/// The pipeline that a user changed, and how. A child's run is started by its parent's.
+fn change(told: &Told, facts: &Facts) -> Option<(String, &'static str)> {
     let (pipeline, actor, verb) = if let Some(it) = told.decode::<RunChanged>() {
-        if it.from() != RunState::Unspecified {
+        let run = facts.runs.get(&it.run_id);
+        let is_child = run.is_some_and(|run| run.parent_id.is_some());
+        if it.from() != RunState::Unspecified || is_child {
             return None;
         }
         (it.pipeline_id, it.actor, "run")

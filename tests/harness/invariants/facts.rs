@@ -22,6 +22,8 @@ pub(crate) struct Run {
     pub(crate) cause: Option<String>,
     pub(crate) started_at_ms: Option<i64>,
     pub(crate) ended_at_ms: Option<i64>,
+    /// The run that started it, if one did.
+    pub(crate) parent_id: Option<String>,
 }
 
 /// An attempt's row.
@@ -165,7 +167,7 @@ impl Facts {
         let runs: Vec<Run> = rows
             .all(
                 "SELECT id, pipeline_id, run_count, state, CAST(attempt AS BIGINT) AS attempt, \
-                 executor, cause, started_at_ms, ended_at_ms FROM run",
+                 executor, cause, started_at_ms, ended_at_ms, parent_id FROM run",
             )
             .await;
         self.runs = runs.into_iter().map(|run| (run.id.clone(), run)).collect();

@@ -246,7 +246,7 @@ impl Conversation<'_> {
                 self.step.journal.hide(std::iter::once(&secret));
             }
             Note::Checkpoint(record) => {
-                if let Err(error) = self.left.keep(record) {
+                if let Err(error) = self.left.keep(record, &self.log.mask()) {
                     return Err(Ending::failed(format!(
                         "what was started can't be noted down: {error}"
                     )));

@@ -68,7 +68,7 @@ impl Machine {
 
     /// Programs whose parts all are there but Maven.
     fn all_but_maven(is_root: bool) -> Self {
-        let all = ["cc", "c++", "make", "perl", "git", "initdb"];
+        let all = ["cc", "c++", "make", "perl", "git", "curl", "initdb"];
         Self::of(is_root).with_all(&all).with_java("17.0.15")
     }
 }
@@ -103,7 +103,9 @@ fn root_gets_what_is_missing_and_nothing_else() {
 
 #[test]
 fn who_is_not_root_is_told_everything_that_is_missing_and_the_command() {
-    let machine = Machine::of(false).with_all(&["git"]).with_java("11.0.2");
+    let machine = Machine::of(false)
+        .with_all(&["git", "curl"])
+        .with_java("11.0.2");
     let machine = machine.with_apt_get("exit 1", "exit 1");
     let said = machine.provided().unwrap_err();
     assert_eq!(

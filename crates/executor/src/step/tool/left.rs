@@ -9,8 +9,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use steps::connector::Record;
 
+use crate::log::Mask;
 use crate::step::StepTry;
 
 /// Where in the workspace.
@@ -60,7 +62,11 @@ impl Left {
         goes_on.then(|| earlier.record.clone())
     }
 
-    pub(super) fn keep(&mut self, record: Record) -> io::Result<()> {
+    /// Notes down where it is. A secret that an answer repeats is masked: it stays in memory.
+    pub(super) fn keep(&mut self, mut record: Record, mask: &Mask) -> io::Result<()> {
+        for value in record.vars.values_mut() {
+            hide(value, mask);
+        }
         self.own.record = record;
         write(&self.file, &self.own)
     }
@@ -73,6 +79,15 @@ impl Left {
         {
             tracing::warn!("what has ended can't be noted down: {error}");
         }
+    }
+}
+
+fn hide(value: &mut Value, mask: &Mask) {
+    match value {
+        Value::String(text) => *text = mask.apply_to(std::mem::take(text)),
+        Value::Array(values) => values.iter_mut().for_each(|it| hide(it, mask)),
+        Value::Object(fields) => fields.values_mut().for_each(|it| hide(it, mask)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
