@@ -133,7 +133,7 @@ fn changes(facts: &Facts) -> Vec<String> {
     for action in &facts.records.actions {
         let verb = match action.action.as_str() {
             "create" | "update" => "define",
-            "run" => "run",
+            "run" | "resume" => "run",
             "delete" => "delete",
             _ => continue,
         };
