@@ -125,7 +125,9 @@ impl Attempt {
     }
 
     async fn run(mut self, begun: BeginAttemptResponse, since: Instant) -> Parting {
-        let mut heard = vec![self.begun(begun, since)];
+        // What was ordered while it began has been seen by then, and is no change any more.
+        let begun = self.begun(begun, since);
+        let mut heard = vec![begun, self.ordered(true)];
         loop {
             for heard in heard {
                 for deed in self.state.hear(heard) {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use contracts::message::StopMode;
 use contracts::pipeline::{Outcome, StepReport};
-use contracts::scheduler::{Attempt, Fence, to_executor::Says};
+use contracts::scheduler::{Assignment, Attempt, Fence, Stop, to_executor::Says};
 use libtest_mimic::Trial;
 
 use crate::trials_of;
@@ -17,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_kill_leaves_nothing_of_the_step,
         a_child_that_evades_is_killed_with_its_step,
         a_stop_that_only_an_answer_carries_is_obeyed,
+        a_stop_that_comes_while_the_attempt_begins_is_obeyed,
         a_refused_report_kills_what_runs,
         a_fence_kills_what_runs_and_is_not_answered,
         an_executor_that_drains_lets_steps_finish_in_the_grace_period,
@@ -129,6 +130,33 @@ async fn a_stop_that_only_an_answer_carries_is_obeyed() {
     let steps = world.script().steps();
     let a = steps.iter().find(|step| step.step_id == "a").unwrap();
     assert_eq!(a.outcome(), Outcome::Cancelled);
+}
+
+async fn a_stop_that_comes_while_the_attempt_begins_is_obeyed() {
+    let mut world = World::new().await;
+    world.plan(&format!("  - {{id: a, needs: [], {SLOW}}}"));
+    world.script().first = vec![grant("a", 1)];
+    world.script().holds_begin = true;
+    world.start(world.config()).await;
+    world.assign(1).await;
+    eventually("it begins", || world.script().begun == 1).await;
+    // The answer, which was made before the stop, doesn't know of it.
+    let (run_id, mode) = (RUN.to_owned(), StopMode::Kill.into());
+    world.says(Says::Stop(Stop { run_id, mode })).await;
+    // What comes after the stop on the stream has been heard, so the stop has, too.
+    let other = Assignment {
+        run_id: "0123456789abcdef01234568".into(),
+        attempt: 1,
+        traceparent: String::new(),
+    };
+    world.says(Says::Assignment(other)).await;
+    eventually("the other begins", || world.script().begun == 2).await;
+    world.script().holds_begin = false;
+    eventually("the step is cut", || {
+        let steps = world.script().steps();
+        steps.iter().any(|it| it.outcome() == Outcome::Cancelled)
+    })
+    .await;
 }
 
 async fn a_refused_report_kills_what_runs() {

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::world::World;
+use crate::world::{World, eventually};
 
 #[tonic::async_trait]
 impl Attempts for World {
@@ -26,11 +26,12 @@ impl Attempts for World {
         &self,
         _: Request<BeginAttemptRequest>,
     ) -> Result<Response<BeginAttemptResponse>, Status> {
-        let mut script = self.script();
-        if script.outage {
+        if self.script().outage {
             return Err(Status::unavailable("away"));
         }
-        script.begun += 1;
+        self.script().begun += 1;
+        eventually("beginning is let on", || !self.script().holds_begin).await;
+        let script = self.script();
         Ok(Response::new(BeginAttemptResponse {
             workspace_id: String::new(),
             workspace_base: 0,

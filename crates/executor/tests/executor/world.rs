@@ -53,6 +53,8 @@ pub(crate) struct Script {
     pub(crate) ended_runs: Vec<String>,
     pub(crate) reports: Vec<ReportRequest>,
     pub(crate) begun: usize,
+    /// Answers to `BeginAttempt` wait.
+    pub(crate) holds_begin: bool,
 }
 
 impl Script {
