@@ -6,9 +6,10 @@
 mod connections;
 mod rest;
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -20,6 +21,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::Instant;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tonic_health::ServingStatus;
@@ -31,6 +33,12 @@ use crate::route::PEER_KEY;
 use crate::{Readiness, Tasks, telemetry};
 
 pub use connections::http;
+
+/// How long a holder of a port may take to go.
+const GOING: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Connections that wait to be accepted, as the standard library has it.
+const BACKLOG: u32 = 1024;
 
 /// Why a port can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -58,32 +66,48 @@ pub enum Error {
 
 /// Opens a port. `option` is named when it can't be had.
 pub async fn listen(address: SocketAddr, option: &'static str) -> Result<TcpListener, Error> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| Error::Listen {
-            address,
-            option,
-            source,
-        })
+    taken(address, option, || bound(address)?.listen(BACKLOG)).await
 }
 
 /// Reserves a port without opening it: callers are refused at once until it listens.
-pub fn reserve(address: SocketAddr, option: &'static str) -> Result<TcpSocket, Error> {
+pub async fn reserve(address: SocketAddr, option: &'static str) -> Result<TcpSocket, Error> {
+    taken(address, option, || bound(address)).await
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()
+        TcpSocket::new_v4()?
     } else {
-        TcpSocket::new_v6()
+        TcpSocket::new_v6()?
     };
-    let reserved = socket.and_then(|socket| {
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        Ok(socket)
-    });
-    reserved.map_err(|source| Error::Listen {
-        address,
-        option,
-        source,
-    })
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Takes a port. A holder that is just going is waited for: one that was killed while it started a
+/// process has left the port to that one, until it has become what it was started as.
+async fn taken<T>(
+    address: SocketAddr,
+    option: &'static str,
+    take: impl Fn() -> io::Result<T>,
+) -> Result<T, Error> {
+    let until = Instant::now() + GOING;
+    loop {
+        match take() {
+            Ok(port) => return Ok(port),
+            Err(held) if held.kind() == ErrorKind::AddrInUse && Instant::now() < until => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            Err(source) => {
+                return Err(Error::Listen {
+                    address,
+                    option,
+                    source,
+                });
+            }
+        }
+    }
 }
 
 /// Whether a gRPC port at `address` may open with this key.

@@ -46,9 +46,10 @@ impl Ground {
         };
         let listener = serve::listen(config.gateway.listen, "--listen").await?;
         let url = url(listener.local_addr()?);
-        let grpc = config.grpc.listen;
-        let grpc = grpc.map(|it| serve::reserve(it, "--grpc-listen"));
-        let grpc = grpc.transpose()?;
+        let grpc = match config.grpc.listen {
+            Some(address) => Some(serve::reserve(address, "--grpc-listen").await?),
+            None => None,
+        };
         let (ready, tasks) = (Readiness::new(), Tasks::new());
         for role in roles {
             ready.missing(role.name(), "it is starting");

@@ -93,3 +93,28 @@ async fn a_message_that_is_too_long_is_refused() {
     assert_eq!(known.into_inner().status(), Said::Serving);
     tasks.drain();
 }
+
+#[tokio::test]
+async fn a_port_whose_holder_is_just_going_is_waited_for() {
+    let holder = listen("127.0.0.1:0".parse().unwrap(), "--here")
+        .await
+        .unwrap();
+    let address = holder.local_addr().unwrap();
+    let next = listen(address, "--here");
+    // Polled after the first try, which finds the port taken.
+    let (next, ()) = tokio::join!(next, async { drop(holder) });
+    assert_eq!(next.unwrap().local_addr().unwrap(), address);
+}
+
+#[tokio::test]
+async fn a_port_that_stays_taken_is_named_with_its_option() {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap();
+    let refused = listen(address, "--here").await.unwrap_err();
+    let said = refused.to_string();
+    assert!(
+        said.contains(&address.to_string()) && said.contains("--here"),
+        "{said}"
+    );
+    assert!(matches!(refused, Error::Listen { .. }));
+}
