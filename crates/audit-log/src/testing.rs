@@ -9,18 +9,13 @@ use contracts::message::{
     ActivityBatch, ActivityEntry, AttemptBegan, AttemptEnd, AttemptEnded, Message, RunChanged,
     RunState, Stream,
 };
-use outbox::{Bus, Post, bus};
+use outbox::{Bus, testing};
 use runtime::config::Secret;
-use runtime::{Database, Readiness, Route, Tasks, clock, route};
-use sea_orm::ConnectionTrait as _;
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use runtime::{Database, Readiness, Route, Tasks, route};
 use tempfile::TempDir;
 
 use crate::store::Store;
 use crate::{Config, Stores, start};
-
-/// How long a test waits for what must come.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// The run that tests are about.
 pub(crate) const RUN: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
@@ -39,24 +34,15 @@ pub(crate) struct World {
     pub(crate) client: AuditLogClient<Route>,
 }
 
-struct Nothing;
-
-#[async_trait::async_trait]
-impl MigratorTrait for Nothing {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        Vec::new()
-    }
-}
-
 impl World {
     /// One world a kind of store that this test can have.
     pub(crate) async fn each() -> Vec<Self> {
         let folder = tempfile::tempdir().unwrap();
         let sqlite = format!("sqlite://{}", folder.path().display());
         let mut worlds = vec![Self::on(folder, &sqlite).await];
-        if let Some(server) = runtime::config::variable("TEST_POSTGRES") {
+        if let Some(url) = testing::postgres("audit_log").await {
             let folder = tempfile::tempdir().unwrap();
-            worlds.push(Self::on(folder, &fresh_database(&server).await).await);
+            worlds.push(Self::on(folder, &url).await);
         }
         worlds
     }
@@ -68,12 +54,7 @@ impl World {
     /// A world whose audit log was told this.
     pub(crate) async fn told(folder: TempDir, url: &str, config: Config) -> Self {
         let (ready, tasks) = (Readiness::new(), Tasks::new());
-        let url_of_bus = format!("embedded:{}", folder.path().join("bus").display());
-        let bus_config = bus::Config {
-            url: url_of_bus,
-            ..bus::Config::default()
-        };
-        let bus = Bus::open(&bus_config, &ready, &tasks).await.unwrap();
+        let bus = testing::embedded_bus(folder.path(), &tasks).await;
         let config = Config {
             followers: 3,
             key: Secret::new(KEY),
@@ -102,14 +83,7 @@ impl World {
 
     /// Publishes a message; `id` is its identity.
     pub(crate) async fn tell(&self, message: &impl Message, id: &str) {
-        let post = Post::of(message, id, clock::now_ms()).unwrap();
-        self.bus
-            .publish(vec![post])
-            .await
-            .unwrap()
-            .pop()
-            .unwrap()
-            .unwrap();
+        testing::tell(&self.bus, message, id).await;
     }
 
     /// A page from `after` on.
@@ -124,26 +98,21 @@ impl World {
 
     /// The page from the beginning, once it has `count` entries.
     pub(crate) async fn entries(&self, count: usize) -> Vec<Entry> {
-        let read = async {
-            loop {
-                let page = self.page("", 1000).await;
-                if page.entries.len() >= count {
-                    return page.entries;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(LIMIT, read)
-            .await
-            .expect("the entries never came")
+        let mut entries = Vec::new();
+        testing::until("the entries come", async || {
+            entries = self.page("", 1000).await.entries;
+            entries.len() >= count
+        })
+        .await;
+        entries
     }
 
     /// The log of the run once it is complete: followed live, then read in pages of `limit`.
     ///
     /// A live log has everything, too, though a line may come before output that was on its way.
     pub(crate) async fn whole(&self, limit: u32) -> Vec<Entry> {
-        let live = tokio::time::timeout(LIMIT, self.followed(limit));
-        let mut live = names(&live.await.expect("the log was never complete"));
+        let live = testing::within("the log is complete", self.followed(limit));
+        let mut live = names(&live.await);
         let (mut entries, mut after) = (Vec::new(), String::new());
         loop {
             let page = self.page(&after, limit).await;
@@ -256,20 +225,4 @@ pub(crate) fn names(entries: &[Entry]) -> Vec<String> {
         (_, kind) => kind.to_owned(),
     };
     entries.iter().map(name).collect()
-}
-
-/// A database of a test's own on `server`.
-pub(crate) async fn fresh_database(server: &str) -> String {
-    let name = format!("audit_log_{:016x}", rand::random::<u64>());
-    let first = Database::open::<Nothing>(server, "testing", &Readiness::new())
-        .await
-        .unwrap();
-    first
-        .reader()
-        .execute_unprepared(&format!("CREATE DATABASE {name}"))
-        .await
-        .unwrap();
-    let (base, query) = server.split_once('?').unwrap_or((server, ""));
-    let base = base.rsplit_once('/').unwrap().0;
-    format!("{base}/{name}?{query}")
 }

@@ -2,7 +2,7 @@
 //!
 //! `/api/v2` ([`v2`]) is Penstock's own API, `/api/v1` ([`opsera`]) the Opsera Customer API. Each
 //! face has its own JSON shapes; both ask the same peers by gRPC. What a route is, who may call it
-//! and what answers it is one row of the table in [`routes`]. What holds for every request is done
+//! and what answers it is one row of the table in [`mod@routes`]. What holds for every request is done
 //! once in [`front`]: its id, its trace, its limits, and how its failure is told.
 //!
 //! **Invariants:** no route answers without a row; none but the public ones without a token that

@@ -69,10 +69,15 @@ impl Ground {
 
     /// Publishes a message; `id` is its identity.
     pub async fn tell(&self, message: &impl Message, id: &str) {
-        let post = Post::of(message, id, clock::now_ms()).unwrap();
-        for outcome in self.bus.publish(vec![post]).await.unwrap() {
-            outcome.unwrap();
-        }
+        tell(&self.bus, message, id).await;
+    }
+}
+
+/// Publishes a message; `id` is its identity.
+pub async fn tell(bus: &Bus, message: &impl Message, id: &str) {
+    let post = Post::of(message, id, clock::now_ms()).unwrap();
+    for outcome in bus.publish(vec![post]).await.unwrap() {
+        outcome.unwrap();
     }
 }
 

@@ -1,70 +1,43 @@
-//! Stores of a test's own: a `SQLite` directory and, where `TEST_POSTGRES` names a server, a
-//! fresh database on it.
+//! Registries of a test's own, on every kind of store.
+
+use std::ops::Deref;
 
 use contracts::registry::registry_client::RegistryClient;
 use contracts::registry::tools_client::ToolsClient;
-use outbox::{Bus, bus};
-use runtime::{Database, Readiness, Route, Tasks, route};
-use sea_orm::ConnectionTrait as _;
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
-use tempfile::TempDir;
+use outbox::testing::Ground;
+use runtime::{Route, route};
 
 use crate::{Config, Migrator, start};
 
 /// A registry's surroundings; several registries may be started in them.
 pub(crate) struct World {
-    pub(crate) folder: TempDir,
+    ground: Ground,
     pub(crate) config: Config,
-    pub(crate) database: Database,
-    pub(crate) bus: Bus,
-    pub(crate) tasks: Tasks,
 }
 
-struct Nothing;
+impl Deref for World {
+    type Target = Ground;
 
-#[async_trait::async_trait]
-impl MigratorTrait for Nothing {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        Vec::new()
+    fn deref(&self) -> &Ground {
+        &self.ground
     }
 }
 
 impl World {
     /// One world a kind of store that this test can have.
     pub(crate) async fn each() -> Vec<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let sqlite = format!("sqlite://{}", folder.path().display());
-        let mut worlds = vec![Self::on(folder, &sqlite).await];
-        if let Some(server) = runtime::config::variable("TEST_POSTGRES") {
-            let folder = tempfile::tempdir().unwrap();
-            worlds.push(Self::on(folder, &fresh_database(&server).await).await);
-        }
-        worlds
+        let grounds = Ground::each::<Migrator>("registry").await;
+        grounds.into_iter().map(Self::on).collect()
     }
 
-    async fn on(folder: TempDir, url: &str) -> Self {
-        let (ready, tasks) = (Readiness::new(), Tasks::new());
+    fn on(ground: Ground) -> Self {
+        let folder = ground.folder.path();
         let config = Config {
-            admin_token_file: folder.path().join("admin-token"),
-            key_file: folder.path().join("secrets-key"),
+            admin_token_file: folder.join("admin-token"),
+            key_file: folder.join("secrets-key"),
             ..Config::default()
         };
-        let url_of_bus = format!("embedded:{}", folder.path().join("bus").display());
-        let bus_config = bus::Config {
-            url: url_of_bus,
-            ..bus::Config::default()
-        };
-        let bus = Bus::open(&bus_config, &ready, &tasks).await.unwrap();
-        let database = Database::open::<Migrator>(url, "registry", &ready)
-            .await
-            .unwrap();
-        Self {
-            folder,
-            config,
-            database,
-            bus,
-            tasks,
-        }
+        Self { ground, config }
     }
 
     /// A client of one more registry.
@@ -93,19 +66,4 @@ impl World {
             .trim()
             .to_owned()
     }
-}
-
-async fn fresh_database(server: &str) -> String {
-    let name = format!("registry_{:016x}", rand::random::<u64>());
-    let first = Database::open::<Nothing>(server, "testing", &Readiness::new())
-        .await
-        .unwrap();
-    first
-        .reader()
-        .execute_unprepared(&format!("CREATE DATABASE {name}"))
-        .await
-        .unwrap();
-    let (base, query) = server.split_once('?').unwrap_or((server, ""));
-    let base = base.rsplit_once('/').unwrap().0;
-    format!("{base}/{name}?{query}")
 }

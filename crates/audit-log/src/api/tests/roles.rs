@@ -5,7 +5,6 @@ use sea_orm::ConnectionTrait as _;
 use super::records::acted;
 use super::*;
 use crate::store::LEDGER_TABLES;
-use crate::testing::fresh_database;
 use crate::{Config, Error, Stores};
 
 /// A role that may log in and nothing else, and the URL with which it does.
@@ -45,10 +44,9 @@ mod empty {
 
 #[tokio::test]
 async fn the_role_that_runs_adds_records_and_can_not_change_them() {
-    let Some(server) = runtime::config::variable("TEST_POSTGRES") else {
+    let Some(owner) = outbox::testing::postgres("audit_log").await else {
         return;
     };
-    let owner = fresh_database(&server).await;
     let running = role(&owner, "penstock_test_running").await;
     let config = Config {
         database_owner: Secret::new(owner.clone()),

@@ -268,10 +268,9 @@ fn kept_in(database: Database) -> Store {
 
 #[tokio::test]
 async fn what_was_stored_before_there_were_days_stays() {
-    let Some(server) = runtime::config::variable("TEST_POSTGRES") else {
+    let Some(url) = outbox::testing::postgres("audit_log").await else {
         return;
     };
-    let url = crate::testing::fresh_database(&server).await;
     let ready = Readiness::new();
     let run = RunId::made_at(DAY);
     let open = Database::open::<First>(&url, "audit-log", &ready);
