@@ -105,8 +105,8 @@ fn see_to_children(store: store::Store, tasks: &Tasks) {
     tasks.answer("see to children", &bell, CHILDREN_PERIOD, move || {
         let store = store.clone();
         async move {
-            let more = store.see_to_children().await?;
-            Ok::<_, Error>(if more { Progress::More } else { Progress::Idle })
+            store.see_to_children().await?;
+            Ok::<_, Error>(Progress::Idle)
         }
     });
 }

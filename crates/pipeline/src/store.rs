@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use runtime::{Bell, Database};
+use runtime::{Bell, Database, Fault as _, Kind, fault};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _,
 };
@@ -123,5 +123,21 @@ impl Store {
 
     fn remembered(&self) -> MutexGuard<'_, HashMap<(String, i32), Pinned>> {
         self.pinned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// In a round over many runs: a store that is away ends the round, what goes wrong with one run
+/// concerns that run only. It is looked at again in the next round.
+fn leave_others_alone(run_id: &str, seen_to: Result<(), Error>) -> Result<(), Error> {
+    match seen_to {
+        Err(error) if !matches!(error.kind(), Kind::Unavailable | Kind::Late) => {
+            tracing::error!(
+                run.id = run_id,
+                "a run can't be seen to: {}",
+                fault::chain(&error)
+            );
+            Ok(())
+        }
+        outcome => outcome,
     }
 }

@@ -3,6 +3,9 @@
 //! **Invariants:** a person decides once at a gate, under the lock of the run's row; the decision,
 //! what follows from it and what is told of it commit together.
 
+mod open;
+mod overdue;
+
 use std::collections::BTreeMap;
 use std::pin::Pin;
 
@@ -10,23 +13,16 @@ use contracts::access::Right;
 use runtime::clock;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _, JoinType,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _,
 };
 
 use super::Store;
-use super::children::DEEPEST;
 use super::locked::Locked;
 use crate::Error;
 use crate::caller::Caller;
-use crate::entity::{decision, pipeline, run, run_step};
+use crate::entity::{decision, pipeline, run};
 use crate::record::{from_json, to_json};
 use crate::run::{Actor, Decision, Refusal};
-
-/// Runs whose time is looked at in one round.
-const AT_ONCE: u64 = 100;
-/// Runs of a pipeline that may be looked at for a gate that isn't named.
-const OPEN: u64 = 100;
 
 /// What somebody wants to decide.
 #[derive(Debug, Clone)]
@@ -101,42 +97,6 @@ impl Store {
         })
     }
 
-    /// The child run at whose gate a decision is meant: that of a step which is named, or which is the
-    /// only one that waits for people.
-    async fn child_to_decide(&self, run_id: &str, step: &str) -> Result<Option<run::Model>, Error> {
-        let row = self.run_row(run_id).await?;
-        let run = self.with_steps(&row).await?;
-        let mut children = self.children_of(run_id).await?;
-        if !step.is_empty() {
-            let position = run.plan.index_of(step);
-            return Ok(position.and_then(|position| children.remove(&position)));
-        }
-        let own = run.gates().count();
-        let mut below = Vec::new();
-        for position in run.open_children().collect::<Vec<_>>() {
-            let Some(child) = children.remove(&position) else {
-                continue;
-            };
-            if self
-                .gate_below(self.database.reader(), &child)
-                .await?
-                .is_some()
-            {
-                below.push((position, child));
-            }
-        }
-        if own == 0 && below.len() == 1 {
-            return Ok(below.pop().map(|(_, child)| child));
-        }
-        if below.is_empty() {
-            return Ok(None);
-        }
-        let positions = below.iter().map(|(position, _)| *position);
-        let positions = run.gates().map(|(position, _)| position).chain(positions);
-        let names = positions.map(|it| run.plan.steps[it].id.clone());
-        Err(Error::SeveralOpen(names.collect()))
-    }
-
     /// Decides at the only open gate of a child run, and answers its parent. It goes as deep as runs
     /// lie within each other, which has an end.
     fn decide_below<'a>(
@@ -159,108 +119,6 @@ impl Store {
         })
     }
 
-    /// The open gate of a run or of the child runs below it: whose it is, and its position.
-    async fn gate_below(
-        &self,
-        db: &impl ConnectionTrait,
-        row: &run::Model,
-    ) -> Result<Option<(String, usize)>, Error> {
-        let mut next = vec![(row.id.clone(), 0)];
-        while let Some((run_id, depth)) = next.pop() {
-            let Some(run) = self.peek_all(db, vec![run_id.clone()]).await?.pop() else {
-                continue;
-            };
-            if let Some((position, _)) = run.gates().next() {
-                return Ok(Some((run_id, position)));
-            }
-            if depth < DEEPEST && run.open_children().next().is_some() {
-                let children = self.open_children(db, vec![run_id]).await?;
-                let ids = children.into_iter().rev().filter_map(|child| child.run_id);
-                next.extend(ids.map(|id| (id, depth + 1)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The same as it is now.
-    pub(crate) async fn open_gate(
-        &self,
-        row: &run::Model,
-    ) -> Result<Option<(String, usize)>, Error> {
-        self.gate_below(self.database.reader(), row).await
-    }
-
-    async fn run_to_decide(
-        &self,
-        pipeline: &pipeline::Model,
-        decide: &Decide,
-    ) -> Result<String, Error> {
-        if decide.run_count != 0 {
-            return Ok(self.run_of(pipeline, decide.run_count).await?.id);
-        }
-        let mut at_gate = Vec::new();
-        for row in self.open_runs(&pipeline.id).await? {
-            let reader = self.database.reader();
-            if self.gate_below(reader, &row).await?.is_some() {
-                at_gate.push(row);
-            }
-        }
-        match at_gate.as_slice() {
-            [] => Err(Error::NotOpen(format!("pipeline \"{}\"", pipeline.name))),
-            [row] => Ok(row.id.clone()),
-            rows => {
-                let names = rows.iter().map(|row| format!("run {}", row.run_count));
-                Err(Error::SeveralOpen(names.collect()))
-            }
-        }
-    }
-
-    /// Unfinished runs of a pipeline that have an open step, oldest first.
-    async fn open_runs(&self, pipeline_id: &str) -> Result<Vec<run::Model>, Error> {
-        let its_steps = run::Entity::belongs_to(run_step::Entity)
-            .from(run::Column::Id)
-            .to(run_step::Column::RunId)
-            .into();
-        let rows = run::Entity::find()
-            .distinct()
-            .join(JoinType::InnerJoin, its_steps)
-            .filter(run::Column::PipelineId.eq(pipeline_id))
-            .filter(run::Column::EndedAtMs.is_null())
-            .filter(run_step::Column::State.eq("waiting"))
-            .order_by_asc(run::Column::RunCount)
-            .limit(OPEN);
-        Ok(rows.all(self.database.reader()).await?)
-    }
-
-    /// Whether a run of the pipeline waits for people, at its own gate or at one of its children.
-    pub(super) async fn is_paused(
-        &self,
-        tx: &DatabaseTransaction,
-        pipeline_id: &str,
-    ) -> Result<bool, Error> {
-        let waiting = run::Entity::find()
-            .filter(run::Column::PipelineId.eq(pipeline_id))
-            .filter(run::Column::EndedAtMs.is_null())
-            .filter(run::Column::State.eq(crate::state::State::Waiting.name()))
-            .order_by_asc(run::Column::RunCount)
-            .limit(OPEN)
-            .all(tx)
-            .await?;
-        for row in waiting {
-            if self.gate_below(tx, &row).await?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// The slug of a step that is named by its slug or its id.
-    async fn slug_of(&self, pipeline: &pipeline::Model, step: &str) -> Result<String, Error> {
-        let ids = self.step_ids(&pipeline.id).await?;
-        let known = ids.values().find(|it| it.id == step);
-        Ok(known.map_or_else(|| step.to_owned(), |it| it.slug.clone()))
-    }
-
     /// The decisions at the gates of a run, by position, in the order in which they were made.
     pub(crate) async fn decisions(
         &self,
@@ -277,43 +135,6 @@ impl Store {
             by_position.entry(row.position).or_default().push(row);
         }
         Ok(by_position)
-    }
-
-    /// Fails open steps whose time is over, a few runs a round. Answers whether there may be more.
-    pub(crate) async fn end_overdue(&self) -> Result<bool, Error> {
-        let due: Vec<String> = run_step::Entity::find()
-            .select_only()
-            .distinct()
-            .column(run_step::Column::RunId)
-            .filter(run_step::Column::State.eq("waiting"))
-            .filter(run_step::Column::DueMs.lte(clock::now_ms()))
-            .limit(AT_ONCE)
-            .into_tuple()
-            .all(self.database.reader())
-            .await?;
-        for run_id in &due {
-            match self.end_overdue_of(run_id).await {
-                // It leaves the others alone.
-                Err(Error::Row(why)) => tracing::error!(run.id = run_id, "{why}"),
-                outcome => outcome?,
-            }
-        }
-        Ok(due.len() as u64 == AT_ONCE)
-    }
-}
-
-impl Store {
-    async fn end_overdue_of(&self, run_id: &str) -> Result<(), Error> {
-        let now_ms = clock::now_ms();
-        let tx = self.database.begin().await?;
-        let mut locked = self.lock(&tx, run_id).await?;
-        locked.run.end_overdue(now_ms);
-        if locked.has_changed() {
-            Self::save(&tx, locked, now_ms).await?;
-        }
-        tx.commit().await?;
-        self.relay.ring();
-        Ok(())
     }
 }
 
