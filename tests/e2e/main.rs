@@ -19,6 +19,7 @@ mod gates;
 mod logs;
 mod operated;
 mod people;
+mod pipelines;
 mod queue;
 mod restarts;
 mod secrets;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         gates::stories(),
         children::stories(),
         queue::stories(),
+        pipelines::stories(),
         logs::stories(),
         secrets::stories(),
         tools::stories(),

@@ -1,8 +1,11 @@
 //! Stories of runs without I/O, and every order of what can happen.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use proptest::prelude::*;
-use steps::Definition;
 use steps::flow::Progress;
+use steps::{Definition, Plan};
 
 use super::*;
 
