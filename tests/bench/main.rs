@@ -1,7 +1,7 @@
 //! Measures Penstock as its users would meet it, and prints a table. `cargo xtask bench` runs it.
 //!
 //! Every figure is taken from outside: over HTTP, from the first instruction of a step's own
-//! process (this program, started again as `stamp`), or from the process table. Nothing is asserted.
+//! process (`stamper`), or from the process table. Nothing is asserted.
 //! Arguments choose figures: latency, steps, stop, lines, sustained, drain; and shapes: embedded,
 //! spread.
 
@@ -19,13 +19,7 @@ const SHAPES: [Shape; 2] = [Shape::Embedded, Shape::Spread];
 
 #[allow(clippy::disallowed_methods, reason = "a program of the tests' own")]
 fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    if let Some(at) = args.iter().position(|it| it == "stamp") {
-        stamp::send(&args[at + 1]);
-        return;
-    }
-    let only: Vec<String> = args
-        .into_iter()
+    let only: Vec<String> = std::env::args()
         .skip(1)
         .filter(|it| !it.starts_with('-'))
         .collect();

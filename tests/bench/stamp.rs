@@ -1,7 +1,6 @@
-//! Stamps: datagrams that a step's process sends with its first instruction.
+//! Stamps: datagrams that a step's process, the program `stamper`, sends with its first instruction.
 
 use std::collections::HashMap;
-use std::net::UdpSocket as BlockingSocket;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,27 +10,6 @@ use tokio::net::UdpSocket;
 pub(crate) fn now_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
-}
-
-/// Sends the stamp of this process.
-pub(crate) fn send(address: &str) {
-    let now = now_ns();
-    let variable = |name| harness::variable(name).unwrap_or_default();
-    let text = format!(
-        "{} {} {now} {}",
-        variable("PENSTOCK_RUN"),
-        variable("PENSTOCK_STEP"),
-        std::process::id()
-    );
-    let socket = BlockingSocket::bind("127.0.0.1:0").expect("a socket");
-    socket
-        .send_to(text.as_bytes(), address)
-        .expect("a datagram can be sent");
-    if variable("BENCH_STAY") == "1" {
-        loop {
-            std::thread::park();
-        }
-    }
 }
 
 /// One stamp.
@@ -79,8 +57,7 @@ impl Stamps {
 
     /// A step's command that stamps.
     pub(crate) fn command(&self) -> serde_json::Value {
-        let program = std::env::current_exe().expect("this program has a path");
-        serde_json::json!([program.display().to_string(), "stamp", self.address])
+        serde_json::json!([env!("CARGO_BIN_EXE_stamper"), self.address])
     }
 
     /// Waits for a stamp.

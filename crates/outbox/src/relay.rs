@@ -78,7 +78,7 @@ impl Relay {
             let sent = self.publish(&batch).await?;
             self.settle(self.database.begin().await?, &batch, sent)
                 .await?;
-            return Ok(Progress::More);
+            return Ok(after(&batch));
         }
         if self.is_empty().await? {
             self.report_oldest(&[]);
@@ -90,7 +90,7 @@ impl Relay {
             let sent = self.publish(&batch).await?;
             self.settle(tx, &batch, sent).await?;
         }
-        Ok(Progress::More)
+        Ok(after(&batch))
     }
 
     /// A look without a lock, which would write.
@@ -208,6 +208,15 @@ impl Relay {
             .rows_affected();
         tx.commit().await?;
         Ok(sql::progress(deleted, PRUNED_AT_ONCE))
+    }
+}
+
+/// Who announced meanwhile has rung meanwhile.
+fn after(batch: &[Row]) -> Progress {
+    if i64::try_from(batch.len()) == Ok(BATCH) {
+        Progress::More
+    } else {
+        Progress::Idle
     }
 }
 

@@ -21,9 +21,18 @@ use tokio_util::task::TaskTracker;
 /// The longest pause between two tries of a loop that fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long a soft ring may wait for others to be answered together.
+const SOON: Duration = Duration::from_millis(20);
+
 /// Wakes one loop. Rings while it works are remembered as one.
 #[derive(Debug, Clone, Default)]
-pub struct Bell(Arc<Notify>);
+pub struct Bell(Arc<Clappers>);
+
+#[derive(Debug, Default)]
+struct Clappers {
+    now: Notify,
+    soon: Notify,
+}
 
 impl Bell {
     /// A bell that nobody has rung.
@@ -33,12 +42,23 @@ impl Bell {
 
     /// Says that there may be something to do.
     pub fn ring(&self) {
-        self.0.notify_one();
+        self.0.now.notify_one();
+    }
+
+    /// Says that there may be something to do for which nobody waits: it is done within 20 ms,
+    /// together with what comes until then.
+    pub fn ring_soon(&self) {
+        self.0.soon.notify_one();
     }
 
     /// Waits for a ring.
     pub async fn rung(&self) {
-        self.0.notified().await;
+        tokio::select! {
+            () = self.0.now.notified() => {}
+            () = self.0.soon.notified() => {
+                let _ = tokio::time::timeout(SOON, self.0.now.notified()).await;
+            }
+        }
     }
 }
 
@@ -146,6 +166,20 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_soft_ring_waits_for_others_and_a_ring_does_not() {
+        let bell = Bell::new();
+        bell.ring_soon();
+        let mut rung = std::pin::pin!(bell.rung());
+        assert!(rung.as_mut().now_or_never().is_none());
+        rung.await;
+        bell.ring_soon();
+        let mut rung = std::pin::pin!(bell.rung());
+        assert!(rung.as_mut().now_or_never().is_none());
+        bell.ring();
+        assert!(rung.as_mut().now_or_never().is_some());
+    }
 
     #[tokio::test]
     async fn a_loop_survives_errors_and_panics_and_hears_the_bell() {

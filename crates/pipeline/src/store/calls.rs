@@ -145,6 +145,7 @@ impl Act for Together {
         let changed: Vec<&Locked> = changed.collect();
         let is_changed = !changed.is_empty();
         let concerns_children = changed.iter().any(|it| it.concerns_children());
+        let is_urgent = changed.iter().any(|it| it.is_urgent());
         if is_changed {
             Store::save_all(&tx, changed, now_ms).await?;
         }
@@ -152,7 +153,11 @@ impl Act for Together {
         tx.commit().await?;
         if is_changed {
             runtime::fault_point::pass("attempt.recorded");
-            store.relay.ring();
+            if is_urgent {
+                store.relay.ring();
+            } else {
+                store.relay.ring_soon();
+            }
             if concerns_children {
                 store.children.ring();
             }

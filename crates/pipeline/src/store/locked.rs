@@ -55,6 +55,16 @@ impl Locked {
                 .any(|it| it.kind.child().is_some())
     }
 
+    /// Whether somebody waits for what is told of this: another service or a follower acts on it. Of
+    /// the rest, that an attempt or a step came further, nobody is in a hurry to hear.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.news().iter().any(|news| match news {
+            News::Changed { to, .. } => to.is_final(),
+            News::Requested(_) | News::StopRequested | News::Decided(_) => true,
+            News::Began(..) | News::Ended(..) | News::Step(_) => false,
+        })
+    }
+
     /// Writes the run's news down, as a part of the current trace.
     pub(super) fn write_down(&mut self, now_ms: i64) -> Result<(), Error> {
         let news = std::mem::take(&mut self.run.news);
