@@ -97,7 +97,7 @@ pub(super) fn headline(screen: &Screen, name: &str, run: &Run, now: Timestamp) -
         let _ = write!(line, " {joint} {took}");
     }
     if let Some(position) = run.queue_position.filter(|it| *it > 0) {
-        let _ = write!(line, " behind {position} other runs");
+        let _ = write!(line, " {}", behind(position));
     }
     let cause = run.end_cause.as_deref().filter(|it| *it != "completed");
     if let Some(cause) = cause {
@@ -167,4 +167,10 @@ pub(super) async fn reset(desk: &mut Desk, said: Reset) -> Result<(), Error> {
     let line = format!("pipeline {} is at its start again", said.name);
     desk.screen.line(&line)?;
     Ok(desk.screen.flush()?)
+}
+
+/// Where a run stands in the queue of its pipeline.
+pub(super) fn behind(position: u32) -> String {
+    let runs = if position == 1 { "run" } else { "runs" };
+    format!("behind {position} other {runs}")
 }

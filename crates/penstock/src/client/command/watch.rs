@@ -107,7 +107,7 @@ fn accepted(screen: &mut Screen, name: &str, answer: &Value) -> Result<(), Error
     let run: api::Run = api::parse(answer)?;
     let place = match run.queue_position {
         None | Some(0) => String::new(),
-        Some(position) => format!(", behind {position} other runs"),
+        Some(position) => format!(", {}", runs::behind(position)),
     };
     let what = if run.repeated {
         "was accepted before, under this key"
