@@ -11,6 +11,7 @@
 
 pub mod bench;
 mod dependencies;
+pub mod fuzz;
 pub mod lint;
 pub mod manifest;
 mod process;

@@ -1,11 +1,11 @@
-//! `cargo xtask`: test, services, bench and lint. A task is a module of the library and an arm here.
+//! `cargo xtask`: test, services, bench, fuzz and lint. A task is a module of the library and an arm here.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::services::{Name, Services};
-use xtask::{bench, lint, suite};
+use xtask::{bench, fuzz, lint, suite};
 
 /// The workspace's tasks.
 #[derive(Parser)]
@@ -31,6 +31,12 @@ enum Task {
     },
     /// Measures the release build and prints a table.
     Bench,
+    /// Shows the readers of others' files what strangers might send.
+    Fuzz {
+        /// How long each reader is shown something, in seconds.
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+    },
     /// Runs a PostgreSQL and an Apache Kafka of the tests' own.
     Services {
         /// Where they keep their data and say their addresses [default: target/services].
@@ -76,6 +82,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Test { all } => suite::run(all),
         Task::Lint { stats } => lint::run(stats),
         Task::Bench => bench::run(),
+        Task::Fuzz { seconds } => fuzz::run(seconds),
         Task::Services { dir, deed } => {
             let services = dir.map_or_else(Services::of_the_tests, Services::at);
             serve(&services, &deed).map(|()| true)
