@@ -40,6 +40,9 @@ pub struct Config {
     /// keeper's start take some 10 ms longer (the step's own only where no keeper waits), so it is
     /// for steps that fork faster than they can be searched for. Empty: none.
     pub cgroup: PathBuf,
+    /// A directory with executables for plug-ins (DPUs) that are not native, each under the plug-in's name. One
+    /// of a native plug-in's name takes its place. Empty: none.
+    pub plugins: PathBuf,
     /// How a bucket for snapshots is reached.
     pub s3: S3,
 }
@@ -89,6 +92,7 @@ impl Default for Config {
             spool_mib: 256,
             warm_keepers: 4,
             cgroup: PathBuf::new(),
+            plugins: PathBuf::new(),
             s3: S3::default(),
         }
     }

@@ -30,6 +30,8 @@ pub(crate) struct Kit {
     pub(crate) workspaces: Workspaces,
     pub(crate) keepers: Keepers,
     pub(crate) http: Clients,
+    /// Executables for plug-ins, if there is a directory of them.
+    pub(crate) plugins: Option<PathBuf>,
     /// Where steps write their outputs.
     pub(crate) outputs: PathBuf,
     /// What every process finds in its environment, whatever its step says.

@@ -136,6 +136,7 @@ async fn begin(
             .in_groups(home),
         http: step::http::Clients::new()?,
         outputs: empty(&config.work_dir.join("outputs"))?,
+        plugins: directory_of_plugins(&config.plugins)?,
         environment: step::environment::common(),
         is_draining: watch::Sender::new(false),
         renew: Notify::new(),
@@ -179,6 +180,14 @@ async fn home_of_groups(parent: &Path, name: &str) -> Result<Option<PathBuf>, Er
             path: parent.to_owned(),
             source,
         })
+}
+
+/// The directory with executables for plug-ins, if one is named.
+fn directory_of_plugins(path: &Path) -> Result<Option<PathBuf>, Error> {
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    path.canonicalize().map(Some).map_err(Error::unusable(path))
 }
 
 /// An empty directory at `path`.

@@ -6,6 +6,7 @@
 pub(crate) mod environment;
 mod files;
 pub(crate) mod http;
+mod plugin;
 mod process;
 mod tool;
 
@@ -63,16 +64,17 @@ impl Facts {
 
     /// The steps that run on every end but kill.
     pub(crate) fn finalizers(&self) -> BTreeSet<String> {
-        let steps = self
-            .plan
-            .as_ref()
-            .map(|plan| plan.steps.as_slice())
-            .unwrap_or_default();
-        steps
+        self.steps()
             .iter()
             .filter(|step| step.always)
             .map(|step| step.id.clone())
             .collect()
+    }
+
+    /// All steps of the plan.
+    fn steps(&self) -> &[steps::plan::Step] {
+        let plan = self.plan.as_ref();
+        plan.map(|plan| plan.steps.as_slice()).unwrap_or_default()
     }
 
     fn step(&self, id: &str) -> Result<&steps::plan::Step, String> {
@@ -256,7 +258,16 @@ impl StepTry {
         }
         match invocation {
             Invocation::Process(process) => {
-                process::carry_out(self, process, planned.timeout_ms, log, told).await
+                let start = process::Start {
+                    kind: "process",
+                    argv: process.argv,
+                    env: process.env,
+                    cwd: self.workspace.path().to_owned(),
+                };
+                process::carry_out(self, start, planned.timeout_ms, log, told).await
+            }
+            Invocation::Plugin(call) => {
+                Box::pin(plugin::carry_out(self, call, planned.timeout_ms, log, told)).await
             }
             Invocation::Http(request) => {
                 http::carry_out(self, request, planned.timeout_ms, log, told).await

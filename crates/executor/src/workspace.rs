@@ -25,6 +25,7 @@ use crate::config::Sharing;
 use crate::{Config, Error};
 
 pub(crate) use sweep::sweep;
+pub(crate) use walk::remove as remove_tree;
 
 /// What a workspace may hold to be saved, in bytes.
 const LARGEST: u64 = 1 << 30;

@@ -4,6 +4,7 @@
 //! to normalised JSON, which reads as the same definition again.
 
 mod check;
+mod ports;
 mod read;
 
 use std::collections::BTreeMap;

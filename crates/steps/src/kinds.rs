@@ -6,6 +6,7 @@ pub mod approval;
 pub mod command;
 pub mod http;
 pub mod pipeline;
+pub mod plugin;
 pub mod run;
 pub mod tool;
 pub mod user_action;
@@ -24,6 +25,7 @@ pub(crate) use command::MAX_ARGUMENT;
 pub use command::{Command, Process};
 pub use http::{Body, Expect, Http, Request, StatusRange};
 pub use pipeline::Child;
+pub use plugin::{Plugin, PluginCall};
 pub use run::Run;
 pub use tool::{Tool, ToolCall};
 pub use user_action::UserAction;
@@ -40,6 +42,8 @@ pub enum Kind {
     Http(Http),
     /// An operation of a tool.
     Tool(Tool),
+    /// A plug-in of UnifiedViews.
+    Plugin(Plugin),
     /// A gate that people open.
     Approval(Approval),
     /// A gate with instructions.
@@ -70,6 +74,8 @@ pub enum Invocation {
     Http(Request),
     /// See an operation of a tool through.
     Tool(ToolCall),
+    /// Start a plug-in on the data of its inputs.
+    Plugin(PluginCall),
 }
 
 /// Why a step can't be tried: its try fails with this.
@@ -115,6 +121,7 @@ impl Kind {
             Self::Command(_) => command::KEY,
             Self::Http(_) => http::KEY,
             Self::Tool(_) => tool::KEY,
+            Self::Plugin(_) => plugin::KEY,
             Self::Approval(_) => approval::KEY,
             Self::UserAction(_) => user_action::KEY,
             Self::Pipeline(_) => pipeline::KEY,
@@ -124,7 +131,7 @@ impl Kind {
     /// Whether it starts a process, which has an environment.
     pub fn is_process(&self) -> bool {
         match self {
-            Self::Run(_) | Self::Command(_) => true,
+            Self::Run(_) | Self::Command(_) | Self::Plugin(_) => true,
             Self::Http(_)
             | Self::Tool(_)
             | Self::Approval(_)
@@ -136,7 +143,9 @@ impl Kind {
     /// Whether it is done outside of executors: the run waits for it and needs none meanwhile.
     pub fn is_outside(&self) -> bool {
         match self {
-            Self::Run(_) | Self::Command(_) | Self::Http(_) | Self::Tool(_) => false,
+            Self::Run(_) | Self::Command(_) | Self::Http(_) | Self::Tool(_) | Self::Plugin(_) => {
+                false
+            }
             Self::Approval(_) | Self::UserAction(_) | Self::Pipeline(_) => true,
         }
     }
@@ -144,9 +153,12 @@ impl Kind {
     /// What it asks of people, if it waits for them.
     pub fn gate(&self) -> Option<Gate<'_>> {
         match self {
-            Self::Run(_) | Self::Command(_) | Self::Http(_) | Self::Tool(_) | Self::Pipeline(_) => {
-                None
-            }
+            Self::Run(_)
+            | Self::Command(_)
+            | Self::Http(_)
+            | Self::Tool(_)
+            | Self::Plugin(_)
+            | Self::Pipeline(_) => None,
             Self::Approval(approval) => Some(approval.gate()),
             Self::UserAction(action) => Some(action.gate()),
         }
@@ -159,6 +171,7 @@ impl Kind {
             | Self::Command(_)
             | Self::Http(_)
             | Self::Tool(_)
+            | Self::Plugin(_)
             | Self::Approval(_)
             | Self::UserAction(_) => None,
             Self::Pipeline(child) => Some(child),
@@ -178,6 +191,7 @@ impl Kind {
             }
             Self::Http(http) => http.request(context).map(Invocation::Http),
             Self::Tool(tool) => tool.call(context).map(Invocation::Tool),
+            Self::Plugin(plugin) => plugin.call(env, context).map(Invocation::Plugin),
             Self::Approval(_) | Self::UserAction(_) | Self::Pipeline(_) => {
                 Err(Error::Outside(self.name()))
             }
@@ -193,7 +207,7 @@ pub(crate) struct Entry {
 }
 
 /// Every kind that can be used.
-pub(crate) const CATALOG: [Entry; 7] = [
+pub(crate) const CATALOG: [Entry; 8] = [
     Entry {
         key: run::KEY,
         read: run::read,
@@ -215,6 +229,11 @@ pub(crate) const CATALOG: [Entry; 7] = [
         schema: tool::schema,
     },
     Entry {
+        key: plugin::KEY,
+        read: plugin::read,
+        schema: plugin::schema,
+    },
+    Entry {
         key: approval::KEY,
         read: approval::read,
         schema: approval::schema,
@@ -230,6 +249,3 @@ pub(crate) const CATALOG: [Entry; 7] = [
         schema: pipeline::schema,
     },
 ];
-
-/// Kinds that have their names already and can't be used yet.
-pub(crate) const LATER: [&str; 1] = ["plugin"];

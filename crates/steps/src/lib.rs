@@ -4,7 +4,8 @@
 //! it into the [`Plan`] that is pinned to a run. [`flow`] decides over a plan and the states of its steps what starts
 //! next and what has become of the run. [`plan::Step::invocation`] turns a step into what an executor is to do.
 //!
-//! Everything here is pure: no clock, no chance, no store, no network. Nothing here knows another crate of ours.
+//! Everything here is pure (no clock, no chance, no store, no network) but for [`plugins`], which know how their data lies on
+//! disk. Nothing here knows another crate of ours.
 
 pub mod connector;
 mod cursor;
@@ -17,6 +18,7 @@ pub mod kinds;
 pub mod outputs;
 pub mod parameters;
 pub mod plan;
+pub mod plugins;
 mod reader;
 pub mod retry;
 pub mod schema;

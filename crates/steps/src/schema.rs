@@ -213,6 +213,7 @@ mod tests {
             ("/$defs/step/properties/retry", &definition::RETRY_KEYS),
             ("/$defs/step/properties/http", &kinds::http::KEYS),
             ("/$defs/step/properties/tool", &kinds::tool::KEYS),
+            ("/$defs/step/properties/plugin", &kinds::plugin::KEYS),
             ("/$defs/step/properties/approval", &kinds::approval::KEYS),
             (
                 "/$defs/step/properties/userAction",

@@ -35,13 +35,14 @@ concurrency: many
         "line 8, column 9: steps[1].id: the id \"fetch\" is taken by steps[0]; ids are unique",
         "line 10, column 14: steps[1].command: a step does one thing and has `run` already; make two steps of it",
         "line 11, column 13: steps[1].needs[0]: there is no step \"fetsh\"; did you mean `fetch`?",
-        "line 12, column 5: steps[2]: says nothing to do; give it one of run, command, http, tool, approval, userAction, pipeline",
+        "line 12, column 5: steps[2]: says nothing to do; give it one of run, command, http, tool, plugin, approval, userAction, pipeline",
         "line 12, column 9: steps[2].id: must be lowercase letters, digits and `-`, such as fetch-orders",
         "line 13, column 25: steps[2].env.PENSTOCK_RUN: the name is reserved: Penstock sets",
         "line 13, column 33: steps[2].env.DAY: there is no parameter `day`",
         "line 14, column 12: steps[2].retry.attempts: is missing",
         "line 14, column 20: steps[2].retry.delay: must be a duration such as",
-        "line 15, column 13: steps[3].plugin: plugin steps are not available in this version",
+        "line 15, column 13: steps[3].plugin.name: is missing",
+        "line 15, column 14: steps[3].plugin.message: unknown key; the keys here are name,",
         "line 17, column 14: concurrency: must be a number from 0 to 10000",
     ];
     let lines: Vec<_> = text.lines().collect();
@@ -294,9 +295,22 @@ const BAD_STEPS: &[(&str, &str)] = &[
         "{id: a, pipeline: other}",
         "steps[0].pipeline: must be a map of keys and values",
     ),
+    ("{id: a, plugin: {}}", "steps[0].plugin.name: is missing"),
     (
-        "{id: a, plugin: {}}",
-        "plugin steps are not available in this version",
+        "{id: a, plugin: {name: ../evil}}",
+        "steps[0].plugin.name: must be the name of a plug-in",
+    ),
+    (
+        "{id: a, plugin: {name: x, inputs: {in: [b]}}}",
+        "steps[0].plugin.inputs.in[0]: must be a step's id and its port",
+    ),
+    (
+        "{id: a, plugin: {name: x, inputs: {1st: []}}}",
+        "is no name of a port",
+    ),
+    (
+        "{id: a, plugin: {name: x, inputs: {in: [b.out]}}}",
+        "steps[0].plugin.inputs.in[0]: there is no step \"b\"",
     ),
 ];
 
@@ -494,5 +508,56 @@ fn a_gate_takes_what_people_can_do_with_it() {
             found.len() == 1 && found[0].starts_with(fault),
             "{step}: {found:?}"
         );
+    }
+}
+
+#[test]
+fn data_goes_only_through_ports_that_there_are() {
+    let get = "{id: get, plugin: {name: uv-e-filesDownload}}";
+    for (steps, fault) in [
+        (
+            "{id: a, plugin: {name: uv-t-zipper, inputs: {input: [get.output]}}}",
+            "",
+        ),
+        // Case makes no difference, and nobody knows the ports of what is not native.
+        (
+            "{id: a, plugin: {name: uv-t-zipper, inputs: {Input: [get.OUTPUT]}}}",
+            "",
+        ),
+        (
+            "{id: a, plugin: {name: mine, inputs: {anything: [get.output]}}}",
+            "",
+        ),
+        (
+            "{id: a, plugin: {name: uv-t-zipper, inputs: {in: [get.output]}}}",
+            "steps[1].plugin.inputs.in: uv-t-zipper has no input \"in\"; its inputs are input",
+        ),
+        (
+            "{id: a, plugin: {name: uv-t-zipper, inputs: {input: [get.files]}}}",
+            "steps[1].plugin.inputs.input[0]: uv-e-filesDownload has no output \"files\"; its outputs are output",
+        ),
+        (
+            "{id: a, plugin: {name: uv-t-rdfMerger, inputs: {rdfInput: [get.output]}}}",
+            "steps[1].plugin.inputs.rdfInput[0]: gives files, and rdfInput takes RDF",
+        ),
+        (
+            "{id: a, plugin: {name: mine, inputs: {in: [got.output]}}}",
+            "steps[1].plugin.inputs.in[0]: there is no step \"got\"; did you mean `get`?",
+        ),
+        (
+            "{id: a, needs: [], plugin: {name: mine, inputs: {in: [get.output]}}}",
+            "steps[1].plugin.inputs.in[0]: step `a` does not need step `get`",
+        ),
+        (
+            "{id: b, run: x}, {id: a, plugin: {name: mine, inputs: {in: [b.output]}}}",
+            "steps[2].plugin.inputs.in[0]: step `b` is a run step, which has no ports",
+        ),
+    ] {
+        let found = faults(&format!("  [{get}, {steps}]"));
+        let is_as_said = match fault {
+            "" => found.is_empty(),
+            fault => found.len() == 1 && found[0].starts_with(fault),
+        };
+        assert!(is_as_said, "{steps}: {found:?}");
     }
 }

@@ -19,7 +19,7 @@ fn invocation(step: &str, day: &str) -> Result<Invocation, Error> {
 fn request(http: &str, day: &str) -> Result<Request, Error> {
     match invocation(&format!("secrets: {{TOKEN: t}}, http: {{{http}}}"), day)? {
         Invocation::Http(request) => Ok(request),
-        Invocation::Process(_) | Invocation::Tool(_) => panic!("a request"),
+        Invocation::Process(_) | Invocation::Tool(_) | Invocation::Plugin(_) => panic!("a request"),
     }
 }
 
@@ -152,4 +152,36 @@ fn what_a_tool_is_given_keeps_its_types() {
     assert_eq!(call.every, Some(std::time::Duration::from_secs(5)));
     let with = serde_json::json!({"job": "a {{ tool.token }}", "n": 3, "l": [true, "3"]});
     assert_eq!(serde_json::Value::Object(call.with), with);
+}
+
+#[test]
+fn a_plugin_takes_its_configuration_as_it_is_and_its_inputs_in_order() {
+    let source = "
+name: x
+parameters: {day: }
+steps:
+  - {id: one, plugin: {name: uv-e-filesDownload}}
+  - {id: two, plugin: {name: uv-e-filesDownload}}
+  - id: a
+    env: {DAY: '${{ parameters.day }}'}
+    plugin: {name: mine, version: 2.1.5-x, config: '<a>${{ b }}</a>', inputs: {in: [two.output, one.output]}}
+";
+    let plan = Plan::of(&Definition::from_source(source).unwrap());
+    let stored = serde_json::to_string(&plan.steps[2].kind).unwrap();
+    assert_eq!(
+        stored,
+        r#"{"plugin":{"name":"mine","version":"2.1.5-x","config":"<a>${{ b }}</a>","inputs":{"in":["two.output","one.output"]}}}"#
+    );
+    let context = Context {
+        parameters: &HashMap::from([("day".to_owned(), "today".to_owned())]),
+        outputs: &HashMap::new(),
+        secrets: &HashMap::new(),
+    };
+    let Ok(Invocation::Plugin(call)) = plan.steps[2].invocation(&context) else {
+        panic!("a plug-in")
+    };
+    let source = |step: &str| (step.to_owned(), "output".to_owned());
+    assert_eq!(call.inputs["in"], [source("two"), source("one")]);
+    assert_eq!(call.config, "<a>${{ b }}</a>");
+    assert_eq!(call.env["DAY"], "today");
 }

@@ -61,7 +61,7 @@ impl StepTry {
 }
 
 /// Waits until a try is told to end in a harder way than `before`; for ever if nobody can tell.
-async fn harder(told: &mut watch::Receiver<Told>, before: Told) {
+pub(super) async fn harder(told: &mut watch::Receiver<Told>, before: Told) {
     if told.wait_for(|told| *told > before).await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -2,11 +2,11 @@
 
 mod watch;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use steps::kinds::Process as Wanted;
 use tokio::sync::watch::Receiver;
 
 use self::watch::Watch;
@@ -14,10 +14,20 @@ use super::{Ending, StepTry, Told, environment};
 use crate::log::StepLog;
 use crate::process::{Error, Spec};
 
+/// What to start.
+pub(super) struct Start {
+    /// What it counts as.
+    pub(super) kind: &'static str,
+    pub(super) argv: Vec<String>,
+    /// What the step adds to the environment.
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) cwd: PathBuf,
+}
+
 /// Runs a process to its end.
 pub(super) async fn carry_out(
     step: &StepTry,
-    wanted: Wanted,
+    wanted: Start,
     timeout_ms: u64,
     log: &StepLog,
     told: Receiver<Told>,
@@ -31,7 +41,7 @@ pub(super) async fn carry_out(
     let spec = Spec {
         argv: wanted.argv,
         env: environment,
-        cwd: step.workspace.path().to_owned(),
+        cwd: wanted.cwd,
         grace_ms: u64::try_from(step.kit.grace.as_millis()).unwrap_or(u64::MAX),
         deadline_ns: watch.deadline_ns,
     };
@@ -41,7 +51,7 @@ pub(super) async fn carry_out(
             return Ending::failed(runtime::fault::chain(&error));
         }
     };
-    step.started("process");
+    step.started(wanted.kind);
     let (exit, warning) = watch.see_through(started, log).await;
     let mut ending = watch.judge(exit, warning);
     if ending.is_well() {

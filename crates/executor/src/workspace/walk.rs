@@ -77,8 +77,8 @@ pub(super) fn fingerprint(root: &Path) -> io::Result<Fingerprint> {
     })
 }
 
-/// Removes a workspace, directories without permissions included.
-pub(super) fn remove(root: &Path) -> io::Result<()> {
+/// Removes a workspace or a part of one, directories without permissions included.
+pub(crate) fn remove(root: &Path) -> io::Result<()> {
     match fs::remove_dir_all(root) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             allow(root)?;

@@ -18,6 +18,7 @@ mod http;
 mod leases;
 mod logs;
 mod peers;
+mod plugins;
 mod snapshots;
 mod tools;
 mod world;
@@ -48,6 +49,7 @@ fn trials() -> Vec<Trial> {
         disk::trials(),
         snapshots::trials(),
         tools::trials(),
+        plugins::trials(),
         groups::trials(),
     ];
     parts.into_iter().flatten().collect()

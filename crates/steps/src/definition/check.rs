@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::{Definition, Step};
+use super::{Definition, Step, ports};
 use crate::cursor::{Cursor, quoted};
 use crate::plan;
 use crate::reader::{Named, Reading, Use};
@@ -24,6 +24,12 @@ pub(super) fn definition(reading: &mut Reading, root: &Cursor<'_>, definition: &
     let needs = plan::needs(steps);
     let order = cycles(reading, &at, steps, &needs);
     let before = order.map(|order| Before::of(&needs, &order));
+    let order = ports::Order {
+        steps,
+        indexes: &indexes,
+        before: before.as_ref(),
+    };
+    ports::check(reading, &at, &order);
     for reference in std::mem::take(&mut reading.uses) {
         expression(reading, definition, &indexes, before.as_ref(), reference);
     }
@@ -193,7 +199,7 @@ fn cycle_from(start: usize, needs: &[Vec<usize>], is_placed: &[bool]) -> Vec<usi
 }
 
 /// Which steps surely come before which, through any number of needs: a row of bits a step.
-struct Before(Vec<Vec<u64>>);
+pub(super) struct Before(Vec<Vec<u64>>);
 
 impl Before {
     fn of(needs: &[Vec<usize>], order: &[usize]) -> Self {
@@ -212,7 +218,7 @@ impl Before {
         Self(rows)
     }
 
-    fn is_before(&self, first: usize, second: usize) -> bool {
+    pub(super) fn is_before(&self, first: usize, second: usize) -> bool {
         self.0[second][first / 64] & (1 << (first % 64)) != 0
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::cursor::Cursor;
 use crate::fault::Faults;
-use crate::kinds::{CATALOG, Kind, LATER, Run};
+use crate::kinds::{CATALOG, Kind, Run};
 use crate::reader::{Reading, Scope};
 use crate::retry::{MAX_ATTEMPTS, Retry};
 use crate::{duration, parameters, source};
@@ -148,7 +148,7 @@ fn steps(reading: &mut Reading, at: &Cursor<'_>) -> Vec<Step> {
 fn step(reading: &mut Reading, at: &Cursor<'_>) -> Step {
     if reading.require(at) {
         let kinds = CATALOG.iter().map(|kind| kind.key);
-        let keys: Vec<_> = STEP_KEYS.into_iter().chain(kinds).chain(LATER).collect();
+        let keys: Vec<_> = STEP_KEYS.into_iter().chain(kinds).collect();
         reading.fields(at, &keys);
     }
     let readable = at.is_map();
@@ -199,7 +199,6 @@ fn kind(
     let written: Vec<_> = CATALOG
         .iter()
         .map(|kind| kind.key)
-        .chain(LATER)
         .filter(is_written)
         .collect();
     match written.as_slice() {
@@ -216,12 +215,6 @@ fn kind(
                 reading.fault(at.key(other).fault(message));
             }
         }
-    }
-    for key in LATER.iter().filter(|key| is_written(key)) {
-        reading.fault(
-            at.key(key)
-                .fault(format!("{key} steps are not available in this version")),
-        );
     }
     let mut kinds = Vec::new();
     for kind in CATALOG.iter().filter(|kind| is_written(&kind.key)) {
