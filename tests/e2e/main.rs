@@ -23,6 +23,7 @@ mod pipelines;
 mod queue;
 mod restarts;
 mod secrets;
+mod served;
 mod stop;
 mod tools;
 mod traces;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         logs::stories(),
         secrets::stories(),
         tools::stories(),
+        served::stories(),
         audit::stories(),
         people::stories(),
         commands::stories(),

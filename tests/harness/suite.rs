@@ -33,6 +33,7 @@ pub struct Story {
     is_long: bool,
     is_alone: bool,
     programs: &'static [&'static str],
+    variables: &'static [&'static str],
 }
 
 #[derive(Clone)]
@@ -63,6 +64,7 @@ impl Story {
             is_long: false,
             is_alone: false,
             programs: &[],
+            variables: &[],
         }
     }
 
@@ -70,6 +72,13 @@ impl Story {
     #[must_use]
     pub fn needing(mut self, programs: &'static [&'static str]) -> Self {
         self.programs = programs;
+        self
+    }
+
+    /// Only where these variables say what it needs.
+    #[must_use]
+    pub fn told(mut self, variables: &'static [&'static str]) -> Self {
+        self.variables = variables;
         self
     }
 
@@ -99,18 +108,19 @@ impl Story {
         (!self.is_long || has("TEST_ALL"))
             && (!self.is_alone || has("TEST_SERVICES"))
             && self.programs.iter().all(|program| is_on_path(program))
+            && self.variables.iter().all(|name| has(name))
     }
 
     fn trial(&self, shape: Shape, shared: &Shared) -> Trial {
         let name = format!("{}::{}", shape.name(), self.name);
         let (this, shared) = (self.clone(), shared.clone());
         Trial::test(name, move || {
-            runtime().block_on(this.told(shape, &shared));
+            runtime().block_on(this.play(shape, &shared));
             Ok(())
         })
     }
 
-    async fn told(&self, shape: Shape, shared: &Shared) {
+    async fn play(&self, shape: Shape, shared: &Shared) {
         match &self.body {
             Body::Shared(body) => {
                 let start = || Box::pin(World::start(Settings::of(shape).slots(64)));

@@ -145,6 +145,15 @@ impl World {
         &self.topics
     }
 
+    /// The brokers, as `host:port`, and what stands before the names of topics there. Only where the
+    /// bus is a broker.
+    pub fn broker(&self) -> (String, String) {
+        let url = self.place.kafka.as_deref().unwrap_or_default();
+        let brokers = url.strip_prefix("kafka://");
+        let brokers = brokers.expect("an embedded bus belongs to its process");
+        (brokers.to_owned(), self.place.prefix())
+    }
+
     /// The secret that must show up nowhere.
     pub fn canary(&self) -> &str {
         &self.canary

@@ -5,7 +5,7 @@
 
 use contracts::message::{
     Actor, AttemptBegan, AttemptEnd, AttemptEnded, EndCause, GateDecided, RunChanged, RunState,
-    StepChanged, StepState,
+    StepChanged, StepSaid, StepState,
 };
 
 /// Characters of a line, at most.
@@ -186,6 +186,18 @@ pub(crate) fn of_step(event: &StepChanged) -> Option<Line> {
         step_id: step_id.clone(),
         tried: *tried,
         text: clipped(text),
+    })
+}
+
+/// The lines that whoever serves a step said about it.
+pub(crate) fn of_words(event: &StepSaid) -> impl Iterator<Item = Line> + '_ {
+    event.lines.iter().map(|text| Line {
+        kind: "step.progress",
+        time_ms: event.at_ms,
+        attempt: event.attempt,
+        step_id: event.step_id.clone(),
+        tried: event.r#try,
+        text: clipped(text.clone()),
     })
 }
 

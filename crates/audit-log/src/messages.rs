@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use contracts::message::{
     ActivityBatch, AttemptBegan, AttemptEnded, GateDecided, Message, RunChanged, StepChanged,
-    UserActed,
+    StepSaid, UserActed,
 };
 use outbox::{Deaf, Hear, Heard};
 use runtime::clock;
@@ -99,7 +99,7 @@ impl Events {
 
 impl Hear for Events {
     async fn hear(&self, tx: &DatabaseTransaction, messages: &[Heard]) -> Result<(), Deaf> {
-        let news: Result<Vec<Option<News>>, Deaf> = messages.iter().map(news).collect();
+        let news: Result<Vec<Vec<News>>, Deaf> = messages.iter().map(news).collect();
         let news: Vec<News> = news?.into_iter().flatten().collect();
         if !news.is_empty() {
             self.store.keep_news(tx, news, clock::now_ms()).await?;
@@ -115,15 +115,22 @@ impl Hear for Events {
 }
 
 /// What a message says about a run; nothing if it is about something else.
-fn news(message: &Heard) -> Result<Option<News>, Deaf> {
+fn news(message: &Heard) -> Result<Vec<News>, Deaf> {
     let news = match message.kind.as_str() {
         RunChanged::TYPE => of_run(message.decode()?),
         AttemptBegan::TYPE => of_beginning(message.decode()?),
         AttemptEnded::TYPE => of_ending(message.decode()?),
         StepChanged::TYPE => of_step(message.decode()?),
         GateDecided::TYPE => of_decision(message.decode()?),
-        _ => return Ok(None),
+        StepSaid::TYPE => return of_words(&message.decode()?),
+        _ => return Ok(Vec::new()),
     };
+    check(&news)?;
+    Ok(vec![news])
+}
+
+/// Refuses what can't be stored.
+fn check(news: &News) -> Result<(), Deaf> {
     for (field, id) in [("run_id", &news.run_id), ("pipeline_id", &news.pipeline_id)] {
         if !contracts::id::is_object_id(id) {
             return Err(Deaf::AtFault(format!("{field} is not an id")));
@@ -133,7 +140,22 @@ fn news(message: &Heard) -> Result<Option<News>, Deaf> {
     if i64::try_from(seq).is_err() {
         return Err(Deaf::AtFault("last_seq is not an entry's number".into()));
     }
-    Ok(Some(news))
+    Ok(())
+}
+
+/// A line each of what whoever serves a step said.
+fn of_words(event: &StepSaid) -> Result<Vec<News>, Deaf> {
+    let said = line::of_words(event).map(|line| News {
+        line: Some(line),
+        run: None,
+        attempt: None,
+        at_ms: event.at_ms,
+        run_id: event.run_id.clone(),
+        pipeline_id: event.pipeline_id.clone(),
+    });
+    let said: Vec<News> = said.collect();
+    said.iter().try_for_each(check)?;
+    Ok(said)
 }
 
 fn of_run(event: RunChanged) -> News {

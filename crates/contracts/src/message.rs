@@ -102,6 +102,12 @@ messages! {
     Events, "penstock.tool.changed.v1" => ToolChanged by tool_id;
     Events, "penstock.user.acted.v1" => UserActed by target_id;
     Access, "penstock.token.used.v1" => TokenUsed by token_id;
+    Steps, "penstock.step.requested.v1" => StepRequested by run_id;
+    Steps, "penstock.step.stop-requested.v1" => StepStopRequested by run_id;
+    Replies, "penstock.step.accepted.v1" => StepAccepted by run_id;
+    Replies, "penstock.step.progressed.v1" => StepProgressed by run_id;
+    Replies, "penstock.step.ended.v1" => StepEnded by run_id;
+    Events, "penstock.step.said.v1" => StepSaid by run_id;
 }
 
 impl RunState {

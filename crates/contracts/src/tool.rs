@@ -45,6 +45,17 @@ const fn attribute(name: &'static str, own_name: &'static str, shape: Shape) -> 
 /// What kind of system a tool is.
 pub const IDENTIFIER: &str = "tool_identifier";
 
+/// Which connector works with the tool, where its identifier doesn't say it.
+pub const CONNECTOR: &str = "connector";
+
+/// The connector of tools whose operations an outside consumer carries out.
+pub const OUTSIDE: &str = "kafka";
+
+/// Whether tools of this connector are served by an outside consumer.
+pub fn is_outside(connector: &str) -> bool {
+    normalised(connector) == OUTSIDE
+}
+
 /// The attributes that can be said, in the order in which answers have them.
 pub const ATTRIBUTES: &[Attribute] = &[
     attribute("name", "name", Shape::Text(50)),
@@ -55,6 +66,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
         "toolTypeIdentifier",
         Shape::Text(64),
     ),
+    attribute(CONNECTOR, "connector", Shape::Text(64)),
     attribute("active", "active", Shape::Flag),
     attribute("status", "status", Shape::Text(64)),
     attribute("roles", "roles", Shape::Rules),

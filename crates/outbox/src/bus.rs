@@ -150,6 +150,11 @@ impl Bus {
         }))
     }
 
+    /// Whether it is this process's own, which nobody outside can read or write.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.kind, Kind::Embedded(_))
+    }
+
     /// How long and how much the bus keeps of `topic`.
     pub fn retention(&self, topic: Topic) -> Retention {
         self.config.retention(topic)

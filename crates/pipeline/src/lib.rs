@@ -3,12 +3,14 @@
 //! It is asked to define, start, stop and reset (by the gateway), and to begin, record and end
 //! attempts (by executors and the scheduler). It asks the registry for the secrets and the tool
 //! of a step that it grants. It tells what it was asked for on `penstock.commands`, and what has happened on
-//! `penstock.events`.
+//! `penstock.events`. Steps of tools that outside consumers serve it requests on `penstock.steps`, and
+//! hears what they reply on `penstock.replies`.
 //!
 //! **Invariants:** a run's row is the truth about it. Every transition is one transaction under
 //! that row's lock, follows [`state::State::after`], and commits with its announcement. The rules
 //! are in [`run`], without I/O; the transactions in `store`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::pipeline::attempts_server::AttemptsServer;
@@ -22,10 +24,12 @@ mod api;
 mod caller;
 mod entity;
 mod error;
+mod messages;
 mod migration;
 mod news;
 mod record;
 mod reference;
+mod request;
 mod rules;
 pub mod run;
 mod secrets;
@@ -73,9 +77,41 @@ pub fn start(
     registry: Route,
     tasks: &Tasks,
 ) -> Routes {
+    let outside = Outside::of(bus);
+    start_with(config, database, (bus, outside), registry, tasks)
+}
+
+/// Whether steps can be carried out by outside consumers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outside {
+    /// They reach the bus.
+    Reached,
+    /// The bus is this process's own.
+    Alone,
+}
+
+impl Outside {
+    fn of(bus: &Bus) -> Self {
+        if bus.is_embedded() {
+            Self::Alone
+        } else {
+            Self::Reached
+        }
+    }
+}
+
+fn start_with(
+    config: Config,
+    database: Database,
+    (bus, outside): (&Bus, Outside),
+    registry: Route,
+    tasks: &Tasks,
+) -> Routes {
     let relay = Bell::new();
     outbox::relay(&database, bus, &relay, tasks, "pipeline");
-    let store = store::Store::new(database, relay);
+    let store = store::Store::new(database.clone(), relay);
+    let ear = Arc::new(messages::Ear::new(store.clone()));
+    outbox::consume(messages::REPLIES, &database, bus, ear, tasks);
     let keys = store.clone();
     tasks.answer(
         "forget expired keys",
@@ -94,7 +130,7 @@ pub fn start(
     see_to_children(store.clone(), tasks);
     let pipelines = PipelinesServer::new(api::Pipelines::new(store.clone()))
         .max_decoding_message_size(LARGEST_MESSAGE);
-    let attempts = AttemptsServer::new(api::Attempts::new(store, registry, tasks))
+    let attempts = AttemptsServer::new(api::Attempts::new(store, registry, outside, tasks))
         .max_decoding_message_size(LARGEST_MESSAGE);
     Routes::new(pipelines).add_service(attempts)
 }

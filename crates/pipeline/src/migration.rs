@@ -6,6 +6,7 @@ use sea_orm_migration::sea_orm::DatabaseBackend;
 mod children;
 mod gates;
 mod resume;
+mod served;
 
 /// Migrates the pipeline service's database.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(Conflicts),
             Box::new(resume::Resume),
             Box::new(children::Children),
+            Box::new(served::Served),
         ]
     }
 }

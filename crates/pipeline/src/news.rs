@@ -2,7 +2,7 @@
 
 use contracts::message::{
     self, AttemptBegan, AttemptEnded, GateDecided, RunChanged, RunRequested, StepChanged,
-    StopRequested,
+    StepRequested, StepSaid, StepStopRequested, StopRequested,
 };
 use outbox::Announcement;
 use steps::flow::StepState;
@@ -10,6 +10,7 @@ use steps::flow::StepState;
 use crate::Error;
 use crate::entity::run;
 use crate::record;
+use crate::request::RequestId;
 use crate::run::{Actor, AttemptEnd, Decision, EndCause, Holder, News, Run, StopMode};
 use crate::state::State;
 
@@ -27,7 +28,9 @@ pub(crate) fn announcements(
         | News::StopRequested
         | News::Ended(..)
         | News::Step(_)
-        | News::Decided(_) => None,
+        | News::Decided(_)
+        | News::Said { .. }
+        | News::Recalled(_) => None,
     });
     let executor = begun.or(row.executor.as_deref()).unwrap_or_default();
     let teller = Teller {
@@ -57,6 +60,8 @@ impl Teller<'_> {
             News::Ended(attempt, how) => Announcement::of(&self.ended(*attempt, *how))?,
             News::Step(position) => Announcement::of(&self.step(*position))?,
             News::Decided(decision) => Announcement::of(&self.decided(decision))?,
+            News::Said { position, lines } => Announcement::of(&self.said(*position, lines))?,
+            News::Recalled(position) => Announcement::of(&self.recalled(*position))?,
         })
     }
 
@@ -164,6 +169,65 @@ impl Teller<'_> {
             message: decision.message.clone(),
             at_ms: self.now_ms,
         }
+    }
+}
+
+impl Teller<'_> {
+    fn said(&self, position: usize, lines: &[String]) -> StepSaid {
+        StepSaid {
+            run_id: self.row.id.clone(),
+            pipeline_id: self.row.pipeline_id.clone(),
+            attempt: self.run.attempt,
+            step_id: self.run.plan.steps[position].id.clone(),
+            r#try: self.run.steps[position].progress.tries,
+            at_ms: self.now_ms,
+            lines: lines.to_vec(),
+        }
+    }
+
+    fn recalled(&self, position: usize) -> StepStopRequested {
+        let step = &self.run.steps[position];
+        let of_try = step.progress.tries;
+        let request = request_id(self.row, self.run, position);
+        let until_ms = self.run.awaited_until(position);
+        let stop = self.run.stop.as_ref();
+        StepStopRequested {
+            request_id: request.to_string(),
+            run_id: request.run_id,
+            pipeline_id: self.row.pipeline_id.clone(),
+            run_count: self.row.run_count,
+            step_id: request.step_id,
+            r#try: of_try,
+            mode: stop_mode(Some(stop.map_or(StopMode::Cancel, |it| it.mode))).into(),
+            reason: stop.map_or_else(|| step.message.clone(), |it| it.reason.clone()),
+            actor: stop.map(|it| actor_message(&it.actor)),
+            at_ms: self.now_ms,
+            over: until_ms.is_none(),
+            until_ms: until_ms.unwrap_or_default(),
+        }
+    }
+}
+
+/// What is requested of whoever serves the latest try of a step, as far as the run says it.
+pub(crate) fn step_requested(row: &run::Model, run: &Run, position: usize) -> StepRequested {
+    let request = request_id(row, run, position);
+    StepRequested {
+        request_id: request.to_string(),
+        run_id: request.run_id,
+        pipeline_id: row.pipeline_id.clone(),
+        run_count: row.run_count,
+        step_id: request.step_id,
+        r#try: request.of_try,
+        ..StepRequested::default()
+    }
+}
+
+/// What the latest try of a step is called where it is requested outside.
+fn request_id(row: &run::Model, run: &Run, position: usize) -> RequestId {
+    RequestId {
+        run_id: row.id.clone(),
+        step_id: run.plan.steps[position].id.clone(),
+        of_try: run.steps[position].progress.tries,
     }
 }
 

@@ -10,7 +10,7 @@ use steps::flow::{Progress, StepState};
 
 use crate::Error;
 use crate::entity::{run, run_step};
-use crate::run::{Actor, AttemptEnd, EndCause, Holder, Run, StepRun, Stop, StopMode};
+use crate::run::{Actor, AttemptEnd, EndCause, Holder, Run, Served, StepRun, Stop, StopMode};
 use crate::state::State;
 
 /// A stop as its row holds it.
@@ -122,6 +122,7 @@ pub(crate) fn pending() -> StepRun {
         started_at_ms: None,
         ended_at_ms: None,
         outputs: BTreeMap::new(),
+        served: Served::default(),
         changed: false,
     }
 }
@@ -150,6 +151,8 @@ fn row_of(run_id: &str, position: usize, step: &StepRun) -> run_step::ActiveMode
         outputs: Set(to_json(&step.outputs)),
         started_at_ms: Set(step.started_at_ms),
         ended_at_ms: Set(step.ended_at_ms),
+        served_heard: Set(step.served.heard.cast_signed()),
+        served_lines: Set(step.served.lines.cast_signed()),
     }
 }
 
@@ -165,6 +168,10 @@ fn step_of(row: run_step::Model) -> Result<StepRun, Error> {
         started_at_ms: row.started_at_ms,
         ended_at_ms: row.ended_at_ms,
         outputs: from_json(&row.outputs)?,
+        served: Served {
+            heard: row.served_heard.cast_unsigned(),
+            lines: row.served_lines.cast_unsigned(),
+        },
         changed: false,
     })
 }

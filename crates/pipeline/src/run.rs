@@ -7,6 +7,8 @@
 //! **Invariants:** I2 (states follow the graph), I4 (an ended attempt's report is refused), I8
 //! (after a stop nothing starts but finalizers).
 
+use std::collections::HashMap;
+
 use steps::definition::OnLost;
 use steps::flow::{self, Phase, StepState};
 
@@ -18,6 +20,7 @@ mod lost;
 mod parts;
 mod report;
 mod resume;
+mod served;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -26,6 +29,7 @@ pub use child::ChildEnd;
 pub use gate::{Decision, Refusal};
 pub use parts::{Actor, AttemptEnd, EndCause, Holder, News, Run, StepRun, Verdict};
 pub use report::{Outcome, StepReport};
+pub use served::{Hearing, Reply, Served};
 pub use stop::{Stop, StopMode};
 
 /// Attempts that may be lost one after the other without a newly finished step between them.
@@ -107,6 +111,16 @@ impl Run {
             .enumerate()
             .filter(running)
             .map(|(position, _)| position)
+    }
+
+    /// What its steps have handed to later ones, by `step.key`.
+    pub fn outputs(&self) -> HashMap<String, String> {
+        let steps = self.steps.iter().zip(&self.plan.steps);
+        let named = steps.flat_map(|(step, planned)| {
+            let of_step = step.outputs.iter();
+            of_step.map(|(key, value)| (format!("{}.{key}", planned.id), value.clone()))
+        });
+        named.collect()
     }
 
     /// When the executor is to report again though nothing has ended: the earliest retry is due, or
@@ -210,6 +224,9 @@ impl Run {
     }
 
     fn end_step(&mut self, position: usize, state: StepState, now_ms: i64) {
+        if self.is_served(position) {
+            self.news.push(News::Recalled(position));
+        }
         let step = &mut self.steps[position];
         step.progress.state = state;
         (step.ended_at_ms, step.changed) = (Some(now_ms), true);

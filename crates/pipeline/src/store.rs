@@ -27,15 +27,17 @@ mod pipelines;
 mod prune;
 mod reads;
 mod resumes;
+mod served;
 mod starts;
 mod stops;
 mod untold;
 
 pub(crate) use attempts::Ending;
-pub(crate) use calls::{Answer, Begun, Calls};
+pub(crate) use calls::{Answer, Begun, Calls, Handover};
 pub(crate) use conflicts::{Blocker, fault as conflict_fault, itself as conflict_itself};
 pub(crate) use gates::{Decide, Decided};
 pub(crate) use pipelines::Define;
+pub(crate) use served::Replied;
 pub(crate) use starts::{Origin, Start};
 pub(crate) use stops::StopAll;
 use untold::Untold;

@@ -1,11 +1,14 @@
 //! The tool of a step that is being granted: asked of the registry with its secrets, told in one
-//! answer, never stored here.
+//! answer, never stored here. One that an outside consumer serves is told without its secrets.
 
-use contracts::message::Caller;
+use std::collections::HashMap;
+
+use contracts::message::{Caller, ServedTool};
 use contracts::registry::tools_client::ToolsClient;
 use contracts::registry::{ResolveToolRequest, ToolRef};
+use contracts::tool::is_outside;
 use runtime::{Kind, Route};
-use steps::connector;
+use steps::{Context, Invocation, connector, plan};
 
 use crate::record::from_json;
 use crate::{Error, news};
@@ -14,6 +17,8 @@ use crate::{Error, news};
 pub(crate) enum Resolved {
     /// The tool, as an executor reads it.
     Tool(Vec<u8>),
+    /// An outside consumer serves it; nothing of it is secret.
+    Served(ServedTool),
     /// It can't be had, and asking again would not help; in words.
     Refused(String),
 }
@@ -27,6 +32,8 @@ pub(crate) struct Need<'a> {
     pub(crate) step_id: &'a str,
     /// An id, a number or a name.
     pub(crate) tool: &'a str,
+    /// The connector's, where the step says one.
+    pub(crate) kind: &'a str,
 }
 
 /// Asks for a step's tool.
@@ -42,6 +49,7 @@ pub(crate) async fn resolve(registry: &Route, need: Need<'_>) -> Result<Resolved
         }),
         run_id: need.run_id.to_owned(),
         step_id: need.step_id.to_owned(),
+        connector: known(need.kind).to_owned(),
     };
     let answered = ToolsClient::new(registry.clone())
         .resolve_tool(request)
@@ -62,14 +70,61 @@ pub(crate) async fn resolve(registry: &Route, need: Need<'_>) -> Result<Resolved
             };
         }
     };
+    if is_outside(&answer.connector) {
+        return Ok(Resolved::Served(ServedTool {
+            id: answer.id,
+            name: answer.name,
+            tool_identifier: answer.tool_identifier,
+            configuration_json: answer.configuration_json,
+        }));
+    }
     let configuration = serde_json::from_str(&answer.configuration_json).unwrap_or_default();
+    let kind = match known(&answer.connector) {
+        "" => answer.tool_identifier,
+        connector => connector.to_owned(),
+    };
     let tool = connector::Tool {
         id: answer.id,
         name: answer.name,
-        kind: answer.tool_identifier,
+        kind,
         configuration,
         secrets: answer.secrets,
     };
     let text = serde_json::to_vec(&tool).map_err(|error| Error::Registry(error.to_string()))?;
     Ok(Resolved::Tool(text))
+}
+
+/// A kind of connector; none if it isn't known, which then counts for nothing.
+fn known(kind: &str) -> &str {
+    if is_outside(kind) || connector::named(kind).is_some() {
+        kind
+    } else {
+        ""
+    }
+}
+
+/// The operation that a step of a served tool asks for, and its parameters as JSON; or why it asks
+/// for none.
+pub(crate) fn call(
+    step: &plan::Step,
+    parameters: &HashMap<String, String>,
+    outputs: &HashMap<String, String>,
+) -> Result<(String, String), String> {
+    let context = Context {
+        parameters,
+        outputs,
+        secrets: &HashMap::new(),
+    };
+    let invocation = step
+        .invocation(&context)
+        .map_err(|error| error.to_string())?;
+    let Invocation::Tool(call) = invocation else {
+        return Err(format!("step {} is no operation of a tool", step.id));
+    };
+    let operation = call.operation.as_str().ok_or(
+        "an operation of a tool that is served by an outside consumer is a name; what it takes \
+         stands under `with`",
+    )?;
+    let parameters = serde_json::Value::Object(call.with);
+    Ok((operation.to_owned(), parameters.to_string()))
 }

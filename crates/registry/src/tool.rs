@@ -15,7 +15,7 @@ mod rules;
 
 use contracts::access::{Item, Rule, Standing, ToolRight, Visibility};
 use contracts::message::Caller;
-use contracts::tool::{IDENTIFIER, PROTECTED, normalised};
+use contracts::tool::{CONNECTOR, IDENTIFIER, PROTECTED, normalised};
 use serde_json::{Map, Value, json};
 
 pub(crate) use refused::Refused;
@@ -150,6 +150,14 @@ impl Document {
             identifier: self.identifier.clone(),
             ..changed
         })
+    }
+
+    /// What works with it: what is asked for, else what it says, else its kind.
+    pub(crate) fn connector<'a>(&'a self, asked: &'a str) -> &'a str {
+        let own = self.rest.get(CONNECTOR).and_then(Value::as_str);
+        let said = [asked, own.unwrap_or_default()].map(str::trim);
+        let said = said.into_iter().find(|it| !it.is_empty());
+        said.unwrap_or(&self.identifier)
     }
 
     /// Every property, as a client says it.

@@ -61,6 +61,28 @@ pub fn parse(file: &[u8]) -> Result<BTreeMap<String, String>, Error> {
     Ok(outputs)
 }
 
+/// Sees that outputs that came otherwise than by a file are what a file could say.
+pub fn check(outputs: &BTreeMap<String, String>) -> Result<(), Error> {
+    // Each with its `=` and its line's end.
+    let bytes = |(key, value): (&String, &String)| key.len() + value.len() + 2;
+    let length = outputs.iter().map(bytes).sum();
+    if length > MAX_BYTES {
+        return Err(Error::TooLong(length));
+    }
+    if outputs.len() > MAX_KEYS {
+        return Err(Error::TooManyKeys);
+    }
+    for (index, (key, value)) in outputs.iter().enumerate() {
+        if !is_name(key) {
+            return Err(Error::BadKey(index + 1));
+        }
+        if value.contains('\0') {
+            return Err(Error::NotText(index + 1));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

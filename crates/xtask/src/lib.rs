@@ -15,6 +15,7 @@ pub mod fuzz;
 pub mod lint;
 pub mod manifest;
 mod process;
+mod python;
 pub mod services;
 mod stats;
 mod step;

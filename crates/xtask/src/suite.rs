@@ -4,6 +4,7 @@
 //! All tests run twice: on the embedded stores and bus, and on a real PostgreSQL and a real Apache
 //! Kafka. The second time they find these by `TEST_POSTGRES`, `TEST_KAFKA` (URLs) and
 //! `TEST_SERVICES` (the directory for [`Services::at`]); `TEST_ALL` asks for the long stories too.
+//! `TEST_PYTHON` names a Python with what the tests' own programs import, where one can be had.
 //! Test targets are always chosen from the whole workspace, so that every step uses the same
 //! features and nothing is compiled twice.
 
@@ -11,7 +12,7 @@ use std::process::Command;
 
 use crate::services::Services;
 use crate::step::Steps;
-use crate::{lint, tools};
+use crate::{lint, python, tools};
 
 /// Runs all checks and all tests, with `all` the long stories too; answers whether everything
 /// passed.
@@ -56,6 +57,10 @@ fn spread(steps: &mut Steps, all: bool) {
     let mut urls = None;
     let up = || services.up().map(|answered| urls = Some(answered));
     steps.deed("services up", up);
+    let python = python::provided();
+    if let Err(why) = &python {
+        steps.skip("stories with consumers in Python", format!("{why:#}"));
+    }
     if let Some(urls) = urls {
         let mut command = tests(all);
         command.args(["--lib", "--bins", "--tests"]);
@@ -63,6 +68,9 @@ fn spread(steps: &mut Steps, all: bool) {
             .env("TEST_POSTGRES", urls.postgres)
             .env("TEST_KAFKA", urls.kafka);
         command.env("TEST_SERVICES", services.dir());
+        if let Ok(python) = python {
+            command.env(python::VARIABLE, python);
+        }
         steps.command("tests, PostgreSQL and Kafka", &mut command);
     }
     steps.deed("services down", || services.down());
@@ -72,7 +80,13 @@ fn spread(steps: &mut Steps, all: bool) {
 fn tests(all: bool) -> Command {
     let mut command = crate::cargo("test");
     command.args(["--workspace", "--no-fail-fast"]);
-    for name in ["TEST_POSTGRES", "TEST_KAFKA", "TEST_SERVICES", "TEST_ALL"] {
+    for name in [
+        "TEST_POSTGRES",
+        "TEST_KAFKA",
+        "TEST_SERVICES",
+        "TEST_ALL",
+        python::VARIABLE,
+    ] {
         command.env_remove(name);
     }
     if all {

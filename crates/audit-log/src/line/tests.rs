@@ -241,3 +241,19 @@ fn a_decision_says_who_made_it_and_why() {
         ("gate.rejected", "step go was rejected by Ada")
     );
 }
+
+#[test]
+fn what_is_said_of_a_served_step_is_a_line_each() {
+    let said = StepSaid {
+        attempt: 2,
+        step_id: "far".into(),
+        r#try: 3,
+        at_ms: 7,
+        lines: vec!["sown".into(), "x".repeat(9000)],
+        ..StepSaid::default()
+    };
+    let lines: Vec<Line> = of_words(&said).collect();
+    assert_eq!((lines[0].kind, lines[0].tried), ("step.progress", 3));
+    assert_eq!((lines[0].text.as_str(), lines.len()), ("sown", 2));
+    assert!(lines[1].text.chars().count() <= LONGEST + 1);
+}

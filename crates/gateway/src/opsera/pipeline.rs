@@ -252,7 +252,9 @@ impl RunStatus {
             .map(|(end, start)| end.ms() - start.ms());
         let in_state = |state| StepPlace::first(&run.steps, state);
         let current = match status {
-            Status::Running => in_state(StepState::Running),
+            Status::Running => {
+                in_state(StepState::Running).or_else(|| in_state(StepState::Waiting))
+            }
             Status::Paused => in_state(StepState::Waiting),
             Status::Queued | Status::Stopped | Status::Failed | Status::Success => None,
         };

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use contracts::registry::{GetToolRequest, ListToolsRequest, Tool, ToolRef, UpdateToolRequest};
-use contracts::tool::{ATTRIBUTES, Shape};
+use contracts::tool::{ATTRIBUTES, CONNECTOR, Shape};
 use futures::stream;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -142,7 +142,8 @@ pub(crate) async fn update(
 impl Document {
     fn of(tool: Tool) -> Self {
         let mut said = properties(&tool);
-        for attribute in ATTRIBUTES {
+        // The documented attributes; what is ours alone is shown where it is said.
+        for attribute in ATTRIBUTES.iter().filter(|it| it.name != CONNECTOR) {
             let absent = match attribute.shape {
                 Shape::Text(_) | Shape::Id => json!(""),
                 Shape::Flag => json!(true),

@@ -40,6 +40,10 @@ pub(crate) struct Properties {
     /// What sort of system; from the kind unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_type_identifier: Option<String>,
+    /// Which connector works with it, if another than its kind says: `kafka` if an outside consumer
+    /// serves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connector: Option<String>,
     /// True unless said. Steps can't use a tool that is not active.
     active: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

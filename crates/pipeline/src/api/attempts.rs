@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use contracts::message::AttemptEnd as EndMessage;
+use contracts::message::{AttemptEnd as EndMessage, ServedTool, StepRequested};
 use contracts::pipeline::begin_attempt_response::Verdict;
 use contracts::pipeline::{
     self as wire, AttemptTruth, BeginAttemptRequest, BeginAttemptResponse, CheckAttemptsRequest,
@@ -12,14 +12,14 @@ use contracts::pipeline::{
 use runtime::{Route, Tasks};
 use tonic::{Request, Response, Status};
 
-use crate::Error;
 use crate::news;
 use crate::record::from_json;
 use crate::run::{AttemptEnd, Holder, Outcome, Run, StepReport};
 use crate::secrets::{self, Need, Revealed};
 use crate::state::State;
-use crate::store::{Answer, Begun, Calls, Ending, Store};
+use crate::store::{Answer, Begun, Calls, Ending, Handover, Store};
 use crate::tools::{self, Resolved};
+use crate::{Error, Outside};
 
 /// Characters that are kept of what kept an attempt from being carried out.
 const MOST_OF_A_FAULT: usize = 1000;
@@ -29,37 +29,45 @@ pub(crate) struct Attempts {
     store: Store,
     calls: Calls,
     registry: Route,
+    outside: Outside,
+}
+
+/// What becomes of a step that was granted.
+enum Granted {
+    /// The executor carries it out.
+    Inside(Box<Grant>),
+    /// Whoever serves its tool does.
+    Outside(Box<StepRequested>),
+    /// It can't have what it needs; in words.
+    Refused(String),
 }
 
 impl Attempts {
-    pub(crate) fn new(store: Store, registry: Route, tasks: &Tasks) -> Self {
+    pub(crate) fn new(store: Store, registry: Route, outside: Outside, tasks: &Tasks) -> Self {
         Self {
             calls: Calls::new(store.clone(), tasks),
             store,
             registry,
+            outside,
         }
     }
 
     /// Grants with the secrets and tools they need. A step that can't have what it needs fails
-    /// here, which may grant others.
+    /// here, and one whose tool is served outside is handed over; both may grant others.
     async fn grants(&self, answer: &mut Answer) -> Result<Vec<Grant>, Error> {
         let mut grants = Vec::new();
         while let Some(position) = answer.granted.pop() {
             match self.grant(answer, position).await? {
-                Ok(grant) => grants.push(grant),
-                Err(message) => self.refuse_step(answer, position, message).await?,
+                Granted::Inside(grant) => grants.push(*grant),
+                Granted::Outside(request) => self.hand_over(answer, position, *request).await?,
+                Granted::Refused(message) => self.refuse_step(answer, position, message).await?,
             }
         }
         grants.reverse();
         Ok(grants)
     }
 
-    /// One grant, or why the step can't have what it needs.
-    async fn grant(
-        &self,
-        answer: &Answer,
-        position: usize,
-    ) -> Result<Result<Grant, String>, Error> {
+    async fn grant(&self, answer: &Answer, position: usize) -> Result<Granted, Error> {
         let step = &answer.run.plan.steps[position];
         let account = self.account_of(answer, step).await?;
         let need = Need {
@@ -71,7 +79,7 @@ impl Attempts {
         };
         let secrets = match secrets::reveal(&self.registry, need).await? {
             Revealed::Values(secrets) => secrets,
-            Revealed::Refused(message) => return Ok(Err(message)),
+            Revealed::Refused(message) => return Ok(Granted::Refused(message)),
         };
         let mut grant = Grant {
             step_id: step.id.clone(),
@@ -86,13 +94,76 @@ impl Attempts {
                 step_id: &step.id,
                 started_by: &answer.row.started_by,
                 tool: &tool.tool,
+                kind: tool.kind.as_deref().unwrap_or_default(),
             };
             match tools::resolve(&self.registry, need).await? {
                 Resolved::Tool(tool) => grant.tool_json = tool,
-                Resolved::Refused(message) => return Ok(Err(message)),
+                Resolved::Served(tool) => {
+                    return self.request(answer, position, &account, tool).await;
+                }
+                Resolved::Refused(message) => return Ok(Granted::Refused(message)),
             }
         }
-        Ok(Ok(grant))
+        Ok(Granted::Inside(Box::new(grant)))
+    }
+
+    /// What is requested of whoever serves the step's tool, or why that can't be.
+    async fn request(
+        &self,
+        answer: &Answer,
+        position: usize,
+        account: &str,
+        tool: ServedTool,
+    ) -> Result<Granted, Error> {
+        if self.outside == Outside::Alone {
+            return Ok(Granted::Refused(format!(
+                "tool \"{}\" is served by an outside consumer (connector: kafka), which this \
+                 installation's own bus doesn't reach: set bus.url to kafka://host:port",
+                tool.name
+            )));
+        }
+        let pipeline_name = self.store.name_of(&answer.row).await?;
+        let request = news::step_requested(&answer.row, &answer.run, position);
+        let request = StepRequested {
+            account: account.to_owned(),
+            pipeline_name,
+            actor: Some(news::actor_message(&from_json(&answer.row.started_by)?)),
+            ..request
+        };
+        let parameters: HashMap<String, String> = from_json(&answer.row.parameters)?;
+        let planned = &answer.run.plan.steps[position];
+        let called = tools::call(planned, &parameters, &answer.run.outputs());
+        let called = called.and_then(|(operation, parameters_json)| {
+            let request = StepRequested {
+                tool: Some(tool),
+                operation,
+                parameters_json,
+                ..request
+            };
+            // Said here, where it fails the step; later it would fail the executor's call.
+            match outbox::Announcement::of(&request) {
+                Ok(_) => Ok(request),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+        Ok(match called {
+            Ok(request) => Granted::Outside(Box::new(request)),
+            Err(why) => Granted::Refused(why),
+        })
+    }
+
+    async fn hand_over(
+        &self,
+        answer: &mut Answer,
+        position: usize,
+        request: StepRequested,
+    ) -> Result<(), Error> {
+        let (run_id, attempt) = (answer.row.id.clone(), answer.run.attempt);
+        let handover = Handover { position, request };
+        let mut next = self.calls.hand_over(&run_id, attempt, handover).await?;
+        next.granted.append(&mut answer.granted);
+        *answer = next;
+        Ok(())
     }
 
     async fn account_of(&self, answer: &Answer, step: &steps::plan::Step) -> Result<String, Error> {
@@ -153,6 +224,10 @@ impl wire::attempts_server::Attempts for Attempts {
             Begun::Over => verdict(Verdict::Over),
             Begun::Its(mut answer) => {
                 let grants = self.grants(&mut answer).await?;
+                if !answer.run.is_live(request.attempt) {
+                    // What was granted is done outside, or can't be done.
+                    return Ok(Response::new(verdict(Verdict::Over)));
+                }
                 let pipeline_name = self.store.name_of(&answer.row).await?;
                 begun_message(&answer, grants, pipeline_name)?
             }
@@ -314,16 +389,9 @@ fn begun_message(
     grants: Vec<Grant>,
     pipeline_name: String,
 ) -> Result<BeginAttemptResponse, Error> {
-    let mut outputs = HashMap::new();
+    let outputs = answer.run.outputs();
     let workspace_id = answer.row.workspace_id.as_ref();
     let workspace_id = workspace_id.unwrap_or(&answer.row.id);
-    for (step, planned) in answer.run.steps.iter().zip(&answer.run.plan.steps) {
-        let named = step
-            .outputs
-            .iter()
-            .map(|(key, it)| (format!("{}.{key}", planned.id), it.clone()));
-        outputs.extend(named);
-    }
     Ok(BeginAttemptResponse {
         verdict: Verdict::Begun.into(),
         pipeline_id: answer.row.pipeline_id.clone(),

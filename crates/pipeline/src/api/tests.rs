@@ -29,6 +29,7 @@ mod refusals;
 mod registry;
 mod resuming;
 mod rights;
+mod served;
 mod stores;
 
 use registry::NoSuchName;
@@ -54,7 +55,19 @@ async fn service() -> Service {
     service_on(folder, &url).await
 }
 
+/// The same where outside consumers are as far away.
+async fn service_with(outside: crate::Outside) -> Service {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().display());
+    service_on_with(folder, &url, outside).await
+}
+
 async fn service_on(folder: tempfile::TempDir, url: &str) -> Service {
+    // The tests are on the bus, too.
+    service_on_with(folder, url, crate::Outside::Reached).await
+}
+
+async fn service_on_with(folder: tempfile::TempDir, url: &str, outside: crate::Outside) -> Service {
     let (tasks, ready) = (Tasks::new(), Readiness::new());
     let database = Database::open::<crate::Migrator>(url, "pipeline", &ready)
         .await
@@ -68,7 +81,8 @@ async fn service_on(folder: tempfile::TempDir, url: &str) -> Service {
         Routes::new(RegistryServer::new(NoSuchName)).add_service(ToolsServer::new(NoSuchName));
     let registry = route::local(registry, route::LIMIT);
     let own = database.clone();
-    let routes = crate::start(crate::Config::default(), own, &bus, registry, &tasks);
+    let config = crate::Config::default();
+    let routes = crate::start_with(config, own, (&bus, outside), registry, &tasks);
     let route = route::local(routes, route::LIMIT);
     Service {
         pipelines: PipelinesClient::new(route.clone()),

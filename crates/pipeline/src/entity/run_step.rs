@@ -18,6 +18,10 @@ pub(crate) struct Model {
     pub(crate) outputs: String,
     pub(crate) started_at_ms: Option<i64>,
     pub(crate) ended_at_ms: Option<i64>,
+    /// The highest number of what whoever serves it said.
+    pub(crate) served_heard: i64,
+    /// Lines of that in the log.
+    pub(crate) served_lines: i32,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

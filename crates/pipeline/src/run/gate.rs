@@ -94,6 +94,10 @@ impl Run {
             if until_ms.is_none_or(|until_ms| until_ms > now_ms) {
                 continue;
             }
+            if self.is_served(position) {
+                self.served_overdue(position, now_ms);
+                continue;
+            }
             let limit = std::time::Duration::from_millis(self.plan.steps[position].timeout_ms);
             let limit = steps::duration::format(limit);
             self.steps[position].message = format!("it was open for {limit}, which is its time");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use steps::{Plan, flow};
 
-use super::{Decision, Stop};
+use super::{Decision, Served, Stop};
 use crate::state::State;
 
 /// Who did something, as the caller's service told.
@@ -57,6 +57,8 @@ pub struct StepRun {
     pub ended_at_ms: Option<i64>,
     /// What it handed to later steps.
     pub outputs: BTreeMap<String, String>,
+    /// What was heard of it, if its tool is served outside.
+    pub served: Served,
     /// Written back by the store when set.
     pub changed: bool,
 }
@@ -127,6 +129,15 @@ pub enum News {
     Step(usize),
     /// Someone decided at a gate.
     Decided(Decision),
+    /// Whoever serves a step said something for the log.
+    Said {
+        /// The step's position in the plan.
+        position: usize,
+        /// At least one.
+        lines: Vec<String>,
+    },
+    /// Whoever serves the step is to stop it, or need not go on; its position in the plan.
+    Recalled(usize),
 }
 
 /// How an attempt ended.

@@ -89,7 +89,7 @@ impl Run {
     }
 
     /// A try failed: there is another one, or the run fails.
-    fn failed(&mut self, position: usize, cause: EndCause, now_ms: i64, random: f64) {
+    pub(super) fn failed(&mut self, position: usize, cause: EndCause, now_ms: i64, random: f64) {
         let planned = &self.plan.steps[position];
         let step = &mut self.steps[position];
         step.progress.failures += 1;

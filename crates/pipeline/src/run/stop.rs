@@ -44,9 +44,11 @@ impl Run {
             self.cause = Some(stop.cause);
             self.reason.clone_from(&stop.reason);
         }
+        let mode = stop.mode;
         self.stop = Some(stop);
         self.news.push(News::StopRequested);
         self.happen(Event::Stopped);
+        self.stop_served(mode, now_ms);
         self.settle(now_ms);
     }
 }

@@ -12,6 +12,7 @@ use super::*;
 mod children;
 mod gates;
 mod resume;
+mod served;
 
 fn plan(source: &str) -> Arc<Plan> {
     Arc::new(Plan::of(&Definition::from_source(source).unwrap()))
@@ -26,6 +27,7 @@ fn run(source: &str) -> Run {
         started_at_ms: None,
         ended_at_ms: None,
         outputs: BTreeMap::new(),
+        served: Served::default(),
         changed: false,
     };
     Run {

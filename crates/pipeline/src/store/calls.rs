@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use contracts::message::StepRequested;
+use outbox::Announcement;
 use runtime::gather::{Act, Gather};
 use runtime::{Tasks, clock};
 use sea_orm::{DatabaseTransaction, EntityTrait as _};
@@ -76,6 +78,14 @@ struct Call {
 enum Wish {
     Begin(Holder),
     Report { reports: Reports, last_seq: u64 },
+    HandOver(Arc<Handover>),
+}
+
+/// A granted try that is handed over to whoever serves its tool.
+pub(crate) struct Handover {
+    pub(crate) position: usize,
+    /// Its times are this service's to say.
+    pub(crate) request: StepRequested,
 }
 
 struct Together(Store);
@@ -109,6 +119,21 @@ impl Calls {
             .ask(run_id, attempt, Wish::Report { reports, last_seq })
             .await?
         {
+            Begun::Its(answer) => Ok(*answer),
+            Begun::Busy { .. } | Begun::Over => Err(runtime::gather::Unanswered.into()),
+        }
+    }
+
+    /// Hands a try that the live attempt was granted over to whoever serves its tool, and requests it
+    /// of them. Grants what that lets start.
+    pub(crate) async fn hand_over(
+        &self,
+        run_id: &str,
+        attempt: u32,
+        handover: Handover,
+    ) -> Result<Answer, Error> {
+        let wish = Wish::HandOver(Arc::new(handover));
+        match self.ask(run_id, attempt, wish).await? {
             Begun::Its(answer) => Ok(*answer),
             Begun::Busy { .. } | Begun::Over => Err(runtime::gather::Unanswered.into()),
         }
@@ -230,7 +255,34 @@ impl Call {
                     locked, !is_new, now_ms,
                 ))))
             }
+            Wish::HandOver(handover) => self.hand_over(locked, handover, now_ms),
         }
+    }
+
+    fn hand_over(
+        &self,
+        locked: &mut Locked,
+        handover: &Handover,
+        now_ms: i64,
+    ) -> Result<Begun, Error> {
+        if !locked.run.is_live(self.attempt) {
+            return Ok(Begun::Its(Box::new(Answer::refused(locked, now_ms))));
+        }
+        let Handover { position, request } = handover;
+        let tool = request.tool.as_ref();
+        let tool = tool.map(|it| it.name.as_str()).unwrap_or_default();
+        let run = &mut locked.run;
+        if run.hand_over(*position, request.r#try, tool, now_ms) {
+            let request = StepRequested {
+                at_ms: now_ms,
+                until_ms: run.awaited_until(*position).unwrap_or_default(),
+                ..request.clone()
+            };
+            locked.tell_too(Some(Announcement::of(&request)?));
+        }
+        Ok(Begun::Its(Box::new(Answer::granting(
+            locked, false, now_ms,
+        ))))
     }
 
     fn begin(

@@ -54,7 +54,9 @@ pub(super) async fn note(tx: &DatabaseTransaction, locked: &[&Locked]) -> Result
                 | News::Requested(_)
                 | News::Began(..)
                 | News::Ended(..)
-                | News::Decided(_) => {}
+                | News::Decided(_)
+                | News::Said { .. }
+                | News::Recalled(_) => {}
             }
         }
     }

@@ -60,8 +60,14 @@ impl Locked {
     pub(super) fn is_urgent(&self) -> bool {
         self.news().iter().any(|news| match news {
             News::Changed { to, .. } => to.is_final(),
-            News::Requested(_) | News::StopRequested | News::Decided(_) => true,
-            News::Began(..) | News::Ended(..) | News::Step(_) => false,
+            News::Requested(_)
+            | News::StopRequested
+            | News::Decided(_)
+            | News::Said { .. }
+            | News::Recalled(_) => true,
+            // It was handed over: whoever serves it is to hear of it.
+            News::Step(position) => self.run.is_served(*position),
+            News::Began(..) | News::Ended(..) => false,
         })
     }
 
@@ -91,7 +97,9 @@ impl Locked {
     /// Whether the run's own row stays as it is. Its last log entry may wait: it is told exactly
     /// when the attempt finishes, and as far as it is known when the attempt is lost.
     fn keeps_its_row(&self) -> bool {
-        let steps_only = self.news.iter().all(|it| matches!(it, News::Step(_)));
+        let is_of_step =
+            |it: &News| matches!(it, News::Step(_) | News::Said { .. } | News::Recalled(_));
+        let steps_only = self.news.iter().all(is_of_step);
         steps_only && !self.counts_a_loss()
     }
 
@@ -113,7 +121,9 @@ impl Locked {
             | News::StopRequested
             | News::Ended(..)
             | News::Step(_)
-            | News::Decided(_) => None,
+            | News::Decided(_)
+            | News::Said { .. }
+            | News::Recalled(_) => None,
         })?;
         Some(attempt::ActiveModel {
             run_id: Set(self.row.id.clone()),
@@ -136,7 +146,9 @@ impl Locked {
             | News::StopRequested
             | News::Began(..)
             | News::Step(_)
-            | News::Decided(_) => None,
+            | News::Decided(_)
+            | News::Said { .. }
+            | News::Recalled(_) => None,
         })
     }
 
@@ -308,6 +320,8 @@ async fn save_steps(tx: &DatabaseTransaction, locked: &[&Locked]) -> Result<(), 
             Column::Outputs,
             Column::StartedAtMs,
             Column::EndedAtMs,
+            Column::ServedHeard,
+            Column::ServedLines,
         ])
         .to_owned();
     for rows in changed.chunks(ROWS) {

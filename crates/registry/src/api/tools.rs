@@ -120,9 +120,11 @@ impl Service for Tools {
             run_id: request.run_id,
             step_id: request.step_id,
         };
+        let reference = text(request.tool);
+        let wanted = (reference.as_str(), request.connector.as_str());
         let resolved = self
             .store
-            .resolved(&caller, &text(request.tool), &asked, clock::now_ms())
+            .resolved(&caller, wanted, &asked, clock::now_ms())
             .await?;
         self.bell.ring();
         let document = resolved.tool.document;
@@ -133,6 +135,7 @@ impl Service for Tools {
             tool_identifier: document.identifier,
             configuration_json: resolved.configuration.to_string(),
             secrets: resolved.secrets,
+            connector: resolved.connector,
         }))
     }
 }

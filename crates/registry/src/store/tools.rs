@@ -3,6 +3,7 @@
 use contracts::access::ToolRight;
 use contracts::id::ToolId;
 use contracts::message::{Caller, ToolChanged, UserActed};
+use contracts::tool::is_outside;
 use sea_orm::ActiveValue::{NotSet, Set, Unchanged};
 use sea_orm::{
     ColumnTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
@@ -27,9 +28,11 @@ const CATEGORY: &str = "tool_type_identifier";
 /// A tool for a step, with its secrets.
 pub(crate) struct Resolved {
     pub(crate) tool: Tool,
-    /// With the secrets in the places of their references.
+    /// With the secrets in the places of their references, unless it is served outside.
     pub(crate) configuration: Value,
     pub(crate) secrets: Vec<String>,
+    /// What works with it.
+    pub(crate) connector: String,
 }
 
 impl Store {
@@ -131,11 +134,12 @@ impl Store {
     }
 
     /// A tool with its secrets, for a step of a run that `caller` started; and that they were
-    /// revealed is told.
+    /// revealed is told. Of one that an outside consumer serves nothing is revealed: what it is told
+    /// travels over the bus. A connector that is asked for goes before the tool's own.
     pub(crate) async fn resolved(
         &self,
         caller: &Caller,
-        reference: &str,
+        (reference, connector): (&str, &str),
         asked: &Asked,
         now_ms: i64,
     ) -> Result<Resolved, Error> {
@@ -144,8 +148,17 @@ impl Store {
         if !tool.document.active {
             return Err(Refused::Inactive(tool.document.name).into());
         }
+        let connector = tool.document.connector(connector).to_owned();
         let configuration = tool.document.rest.get("configuration");
         let mut configuration = configuration.cloned().unwrap_or_else(|| json!({}));
+        if is_outside(&connector) {
+            return Ok(Resolved {
+                tool,
+                configuration,
+                secrets: Vec::new(),
+                connector,
+            });
+        }
         let wanted = json!({"configuration": configuration});
         let wanted = wanted
             .as_object()
@@ -165,6 +178,7 @@ impl Store {
             tool,
             configuration,
             secrets: secrets.into_values().collect(),
+            connector,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! A registry to which no name is one, and which has one tool.
+//! A registry to which no name is one, and which has two tools.
 
 use contracts::registry as wire;
 use tonic::{Request, Response, Status};
@@ -52,7 +52,19 @@ fn no_such_call() -> Status {
     Status::unimplemented("pipeline doesn't ask this")
 }
 
-/// The one tool is called `ci`, and only who started a run may use it: user `u` of `acme`.
+/// A tool that an outside consumer serves.
+fn farm() -> wire::ResolveToolResponse {
+    wire::ResolveToolResponse {
+        id: "1123456789abcdef01234567".into(),
+        name: "farm".into(),
+        tool_identifier: "field".into(),
+        configuration_json: r#"{"token": {"name": "Vault Secured Key", "vaultKey": "k"}}"#.into(),
+        connector: "kafka".into(),
+        ..Default::default()
+    }
+}
+
+/// One tool is called `ci`, and only who started a run may use it: user `u` of `acme`.
 #[tonic::async_trait]
 impl wire::tools_server::Tools for NoSuchName {
     async fn resolve_tool(
@@ -60,7 +72,11 @@ impl wire::tools_server::Tools for NoSuchName {
         request: Request<wire::ResolveToolRequest>,
     ) -> Result<Response<wire::ResolveToolResponse>, Status> {
         let request = request.into_inner();
-        if request.tool.unwrap_or_default().text != "ci" {
+        let tool = request.tool.unwrap_or_default().text;
+        if tool == "farm" {
+            return Ok(Response::new(farm()));
+        }
+        if tool != "ci" {
             return Err(Status::not_found("there is no such tool"));
         }
         let caller = request.caller.unwrap_or_default();

@@ -227,11 +227,7 @@ fn values(
     run: &Run,
 ) -> Result<BTreeMap<String, String>, Error> {
     let parameters: HashMap<String, String> = from_json(&parent.parameters)?;
-    let mut outputs = HashMap::new();
-    for (step, planned) in run.steps.iter().zip(&run.plan.steps) {
-        let named = step.outputs.iter();
-        outputs.extend(named.map(|(key, it)| (format!("{}.{key}", planned.id), it.clone())));
-    }
+    let outputs = run.outputs();
     let context = steps::Context {
         parameters: &parameters,
         outputs: &outputs,

@@ -16,7 +16,17 @@ async fn resolve(
     caller: Caller,
     tool: &str,
 ) -> Result<ResolveToolResponse, tonic::Status> {
+    resolve_with(tools, caller, tool, "").await
+}
+
+async fn resolve_with(
+    tools: &mut Tools,
+    caller: Caller,
+    tool: &str,
+    connector: &str,
+) -> Result<ResolveToolResponse, tonic::Status> {
     let request = ResolveToolRequest {
+        connector: connector.into(),
         caller: Some(caller),
         tool: Some(named(tool)),
         run_id: "5fd56d90979ee048ee660aaa".into(),
@@ -66,6 +76,36 @@ async fn a_secret_is_kept_in_the_vault_and_told_to_a_step_alone() {
         assert_eq!((&*told.target_id, &*told.target_name), (&*made.id, "CI"));
         assert!(told.after_json.contains(&key) && told.after_json.contains("build"));
         assert_eq!(told.actor.unwrap().name, "ada");
+    }
+}
+
+#[tokio::test]
+async fn of_a_tool_that_a_consumer_serves_nothing_is_revealed() {
+    for world in World::each().await {
+        let mut tools = world.tools().await;
+        make(&mut tools, ada(), jenkins("CI")).await.unwrap();
+        change(&mut tools, ada(), "CI", with_password(&json!(CANARY)))
+            .await
+            .unwrap();
+        let asked = resolve_with(&mut tools, ada(), "CI", "KAFKA")
+            .await
+            .unwrap();
+        let said = json!({"connector": "kafka"});
+        change(&mut tools, ada(), "CI", said).await.unwrap();
+        let own = resolve(&mut tools, ada(), "CI").await.unwrap();
+        for resolved in [asked, own] {
+            assert!(resolved.secrets.is_empty());
+            assert!(resolved.configuration_json.contains("vaultKey"));
+            assert!(!resolved.configuration_json.contains("canary"));
+            assert_eq!(resolved.connector.to_lowercase(), "kafka");
+        }
+        let inside = resolve_with(&mut tools, ada(), "CI", "jenkins")
+            .await
+            .unwrap();
+        assert_eq!((&*inside.connector, inside.secrets.len()), ("jenkins", 1));
+        let told = told(&world, 4).await;
+        let reveals = told.iter().filter(|it| it.action == "reveal");
+        assert_eq!(reveals.count(), 1, "{told:?}");
     }
 }
 
