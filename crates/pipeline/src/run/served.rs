@@ -15,7 +15,7 @@ use steps::outputs;
 use super::{EndCause, News, Outcome, Run, StopMode};
 
 /// How long a step that is cancelled has to end, in milliseconds.
-pub const GRACE_MS: i64 = 30_000;
+const GRACE_MS: i64 = 30_000;
 /// Lines of a try that are kept.
 const LINES: u32 = 1000;
 

@@ -15,7 +15,9 @@ const FAR: &str = "{name: far, parameters: {day: {default: today}}, \
 
 impl Service {
     async fn listen(&self, topic: Topic) -> Ears {
-        let reader = self.bus.read("a-test", &[topic], Tuning::Prompt).await;
+        // Of a group one reads at a time.
+        let group = format!("a-test-of-{}", topic.name());
+        let reader = self.bus.read(&group, &[topic], Tuning::Prompt).await;
         Ears(reader.unwrap(), Vec::new())
     }
 
