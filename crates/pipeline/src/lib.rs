@@ -109,9 +109,10 @@ fn start_with(
 ) -> Routes {
     let relay = Bell::new();
     outbox::relay(&database, bus, &relay, tasks, "pipeline");
-    let store = store::Store::new(database.clone(), relay);
+    let inbox = database.clone();
+    let store = store::Store::new(database, relay);
     let ear = Arc::new(messages::Ear::new(store.clone()));
-    outbox::consume(messages::REPLIES, &database, bus, ear, tasks);
+    outbox::consume(messages::REPLIES, &inbox, bus, ear, tasks);
     let keys = store.clone();
     tasks.answer(
         "forget expired keys",

@@ -114,9 +114,11 @@ fn a_try_has_a_thousand_lines_in_the_log_and_one_that_says_so() {
     for (count, told) in [(600, 600), (400, 400), (1, 1), (100, 0), (1, 0)] {
         run.news.clear();
         run.hear(FAR, said(0, count), 3, 0.5);
-        let lines = run.news.iter().map(|it| match it {
-            News::Said { lines, .. } => lines.len(),
-            _ => 0,
+        let lines = run.news.iter().filter_map(|it| {
+            if let News::Said { lines, .. } = it {
+                return Some(lines.len());
+            }
+            None
         });
         assert_eq!(lines.sum::<usize>(), told, "{count}");
     }
