@@ -4,7 +4,10 @@
 use std::env;
 use std::process::Command;
 
-#[allow(clippy::disallowed_methods, reason = "cargo tells build scripts this way")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "cargo tells build scripts this way"
+)]
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let variable = |name| env::var(name).unwrap_or_default();

@@ -83,6 +83,8 @@ ids! {
     GroupId;
     /// A tool.
     ToolId;
+    /// A schedule.
+    ScheduleId;
 }
 
 /// Whether `text` could be an id: 24 lowercase hex digits.

@@ -76,6 +76,7 @@ impl Start {
             key_given,
             unless_paused: self.unless_paused,
             resume: self.resume,
+            on_behalf_of: String::new(),
         }
     }
 

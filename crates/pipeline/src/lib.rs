@@ -1,7 +1,7 @@
 //! The pipeline service owns pipelines, their versions, and runs with their steps and attempts.
 //!
 //! It is asked to define, start, stop and reset (by the gateway), and to begin, record and end
-//! attempts (by executors and the scheduler). It asks the registry for the secrets and the tool
+//! attempts (by executors and the scheduler), and to start the runs of schedules. It asks the registry for the secrets and the tool
 //! of a step that it grants. It tells what it was asked for on `penstock.commands`, and what has happened on
 //! `penstock.events`. Steps of tools that outside consumers serve it requests on `penstock.steps`, and
 //! hears what they reply on `penstock.replies`.
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use contracts::pipeline::attempts_server::AttemptsServer;
 use contracts::pipeline::pipelines_server::PipelinesServer;
+use contracts::pipeline::scheduling_server::SchedulingServer;
 use outbox::Bus;
 use runtime::{Bell, Database, Progress, Route, Tasks, clock};
 use serde::{Deserialize, Serialize};
@@ -131,9 +132,13 @@ fn start_with(
     see_to_children(store.clone(), tasks);
     let pipelines = PipelinesServer::new(api::Pipelines::new(store.clone()))
         .max_decoding_message_size(LARGEST_MESSAGE);
+    let scheduling = SchedulingServer::new(api::Scheduling::new(store.clone()))
+        .max_decoding_message_size(LARGEST_MESSAGE);
     let attempts = AttemptsServer::new(api::Attempts::new(store, registry, outside, tasks))
         .max_decoding_message_size(LARGEST_MESSAGE);
-    Routes::new(pipelines).add_service(attempts)
+    Routes::new(pipelines)
+        .add_service(attempts)
+        .add_service(scheduling)
 }
 
 /// Starts, stops and ends child runs as long as the process lives.

@@ -6,6 +6,7 @@ use sea_orm_migration::sea_orm::DatabaseBackend;
 mod children;
 mod gates;
 mod resume;
+mod scheduled;
 mod served;
 
 /// Migrates the pipeline service's database.
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(resume::Resume),
             Box::new(children::Children),
             Box::new(served::Served),
+            Box::new(scheduled::Scheduled),
         ]
     }
 }

@@ -87,6 +87,9 @@ impl Teller<'_> {
             actor: Some(actor_message(&actor)),
             reason: self.run.reason.clone(),
             last_seq: if to.is_final() { self.run.last_seq } else { 0 },
+            schedule_id: self.row.schedule_id.clone().unwrap_or_default(),
+            slot: self.row.slot.clone().unwrap_or_default(),
+            silent: self.row.silent,
         })
     }
 
@@ -100,6 +103,7 @@ impl Teller<'_> {
             concurrency: 0,
             priority: 0,
             requested_at_ms: self.now_ms,
+            order_number: self.row.order_number,
         }
     }
 

@@ -15,8 +15,11 @@ use crate::Error;
 use crate::hub::WAITING;
 use crate::shift::{Desk, Shift};
 
+mod schedules;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use schedules::Schedules;
 
 /// Messages of an executor that are acted on together.
 const HEARD_AT_ONCE: usize = 64;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use contracts::scheduler::Assignment;
 use contracts::scheduler::to_executor::Says;
-use runtime::{Bell, Progress, Tasks, clock, telemetry};
+use runtime::{Progress, Tasks, clock, telemetry};
 
 use crate::Error;
 use crate::entity::queue;
 use crate::hub::Hub;
-use crate::store::{Holder, Left, Store};
+use crate::shift::Desk;
+use crate::store::{Holder, Left};
 
 /// How often the queue is looked at without a ring: other schedulers fill it too.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -28,20 +29,21 @@ impl Backlog {
 }
 
 /// Hands out runs as long as the process lives.
-pub(crate) fn start(store: &Store, hub: &Hub, bell: &Bell, backlog: &Backlog, tasks: &Tasks) {
-    let (store, hub, backlog) = (store.clone(), hub.clone(), backlog.clone());
-    tasks.answer("assign runs", bell, PERIOD, move || {
-        let (store, hub, backlog) = (store.clone(), hub.clone(), backlog.clone());
-        async move { round(&store, &hub, &backlog).await }
+pub(crate) fn start(desk: &Desk, tasks: &Tasks) {
+    let this = desk.clone();
+    tasks.answer("assign runs", &desk.bell, PERIOD, move || {
+        let desk = this.clone();
+        async move { round(&desk).await }
     });
 }
 
-async fn round(store: &Store, hub: &Hub, backlog: &Backlog) -> Result<Progress, Error> {
+async fn round(desk: &Desk) -> Result<Progress, Error> {
+    let (store, hub, backlog) = (&desk.store, &desk.hub, &desk.backlog);
     // A slot that gets free during this look may be wanted, whatever it sees.
     backlog.0.store(true, Ordering::SeqCst);
     let mut left = Left::Nothing;
     for holder in hub.holders() {
-        let handed = store.assign(&holder).await?;
+        let handed = store.assign(&holder, desk.config.scheduled_limit).await?;
         left = left.max(handed.left);
         for row in handed.rows {
             tell(hub, &holder, row);

@@ -1,8 +1,11 @@
 //! What can keep the scheduler from doing as asked.
 
-use runtime::{Fault, Kind};
+use outbox::Deaf;
+use runtime::Kind;
 use sea_orm::DbErr;
 use tonic::Status;
+
+use crate::calendar::Fault;
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +29,18 @@ pub enum Error {
     /// Nobody of this name holds a lease.
     #[error("there is no executor \"{0}\"")]
     NoExecutor(String),
+    /// No schedule is known by this id or number, or it is hidden from the caller.
+    #[error("there is no schedule \"{0}\"")]
+    NoSchedule(String),
+    /// A pipeline has as many schedules as it may have.
+    #[error("the pipeline has {0} schedules, which is the most: remove one first")]
+    TooMany(u64),
+    /// A field of the request can't be what it is.
+    #[error("{0}")]
+    Invalid(String),
+    /// A row holds what this version can't read.
+    #[error("a stored row can't be read: {0}")]
+    Row(String),
     /// The pipeline service can't be asked.
     #[error("the pipeline service can't be asked: {0}")]
     Pipeline(String),
@@ -43,15 +58,39 @@ impl From<Status> for Error {
     }
 }
 
-impl Fault for Error {
+/// What says when a schedule is due can't be what it is.
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Invalid(fault.to_string())
+    }
+}
+
+impl From<Error> for Deaf {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Store(error) => error.into(),
+            Error::Outbox(error) => error.into(),
+            Error::NoHello
+            | Error::OldBoot { .. }
+            | Error::NoExecutor(_)
+            | Error::NoSchedule(_)
+            | Error::TooMany(_)
+            | Error::Invalid(_)
+            | Error::Row(_)
+            | Error::Pipeline(_) => Self::AtFault(error.to_string()),
+        }
+    }
+}
+
+impl runtime::Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoHello => Kind::Invalid,
-            Self::OldBoot { .. } => Kind::Conflict,
-            Self::NoExecutor(_) => Kind::NotFound,
+            Self::NoHello | Self::Invalid(_) => Kind::Invalid,
+            Self::OldBoot { .. } | Self::TooMany(_) => Kind::Conflict,
+            Self::NoExecutor(_) | Self::NoSchedule(_) => Kind::NotFound,
             Self::Pipeline(_) => Kind::Unavailable,
             Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
-            Self::Outbox(_) | Self::Store(_) => Kind::Internal,
+            Self::Outbox(_) | Self::Store(_) | Self::Row(_) => Kind::Internal,
         }
     }
 
@@ -60,6 +99,10 @@ impl Fault for Error {
             Self::NoHello => "NO_HELLO",
             Self::OldBoot { .. } => "OLD_BOOT",
             Self::NoExecutor(_) => "NO_EXECUTOR",
+            Self::NoSchedule(_) => "NO_SCHEDULE",
+            Self::TooMany(_) => "TOO_MANY_SCHEDULES",
+            Self::Invalid(_) => "INVALID",
+            Self::Row(_) => "ROW",
             Self::Pipeline(_) => "PIPELINE_AWAY",
             Self::Outbox(_) => "OUTBOX",
             Self::Store(_) => "STORE",

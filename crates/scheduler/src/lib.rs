@@ -1,10 +1,14 @@
-//! The scheduler owns the run queue, the executors and their leases.
+//! The scheduler owns the run queue, the executors and their leases, and the schedules.
 //!
 //! It hears `RunRequested` and fills the queue, hands runs to executors over their `Work` streams,
 //! and tells `pipeline` when an executor is lost. It decides nothing about a run: `pipeline` does,
 //! and the scheduler's own view of places is a guess that saves trips.
 //!
-//! **Invariants:** I11 (busy slots are rows, and never more than an executor has); a lease is
+//! A schedule's slots are pure functions of it and the time ([`calendar`], [`schedule`]). What is due
+//! is taken, asked for and settled by loops that meet in rows ([`fire`]); the pipeline service starts
+//! the runs, and refuses a second one of a slot.
+//!
+//! **Invariants:** I6 (every slot ends in one row); I11 (busy slots are rows, and never more than an executor has); a lease is
 //! judged by the store's clock; losing any message makes it slower, not wrong ([`reconcile`]). Any
 //! number of schedulers work beside one another, without a leader.
 
@@ -14,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::scheduler::scheduler_server::SchedulerServer;
+use contracts::scheduler::schedules_server::SchedulesServer;
 use outbox::Bus;
 use runtime::{Bell, Database, Route, Tasks};
 use serde::{Deserialize, Serialize};
@@ -21,12 +26,16 @@ use tonic::service::Routes;
 
 mod api;
 mod assign;
+mod calendar;
 mod entity;
 mod error;
+mod fire;
 mod hub;
 mod messages;
 mod migration;
 mod reconcile;
+mod record;
+mod schedule;
 mod shift;
 mod store;
 #[cfg(test)]
@@ -44,6 +53,11 @@ pub struct Config {
     pub lease: Period,
     /// How often the queue is compared with the truth: 100 ms to 10 min. Default 30 s.
     pub reconcile: Period,
+    /// How many runs of schedules with a priority of 1 to 3 are at work at a time, over all
+    /// executors; 0 is no limit. Default 5, as UnifiedViews has it.
+    pub scheduled_limit: u32,
+    /// How many days it is kept what became of a schedule's slots; 0 is for ever. Default 90.
+    pub slot_days: u32,
 }
 
 impl Default for Config {
@@ -52,6 +66,8 @@ impl Default for Config {
         Self {
             lease: half_a_minute,
             reconcile: half_a_minute,
+            scheduled_limit: 5,
+            slot_days: 90,
         }
     }
 }
@@ -115,23 +131,34 @@ pub fn start(
     let (bell, hub) = (Bell::new(), hub::Hub::default());
     outbox::relay(database, bus, &Bell::new(), tasks, "scheduler");
     let store = store::Store::new(database.clone());
-    let ear = Arc::new(messages::Ear { bell: bell.clone() });
+    let clockwork = fire::Clockwork {
+        store: store.clone(),
+        pipeline: pipeline.clone(),
+        due: Bell::new(),
+        slots: Bell::new(),
+    };
+    let ear = Arc::new(messages::Ear {
+        bell: bell.clone(),
+        slots: clockwork.slots.clone(),
+    });
     outbox::consume(messages::COMMANDS, database, bus, ear.clone(), tasks);
     outbox::consume(messages::EVENTS, database, bus, ear, tasks);
     messages::pass_stops_on(bus, &store, &hub, tasks);
-    let backlog = assign::Backlog::default();
-    assign::start(&store, &hub, &bell, &backlog, tasks);
+    fire::start(&clockwork, config.slot_days, tasks);
     let desk = shift::Desk {
         config,
         store,
         hub,
         bell,
-        backlog,
+        backlog: assign::Backlog::default(),
         pipeline,
     };
+    assign::start(&desk, tasks);
     reconcile::start(&desk, tasks);
-    Routes::new(SchedulerServer::new(api::Api {
+    let scheduler = SchedulerServer::new(api::Api {
         desk,
         tasks: tasks.clone(),
-    }))
+    });
+    let schedules = SchedulesServer::new(api::Schedules { clockwork });
+    Routes::new(scheduler).add_service(schedules)
 }

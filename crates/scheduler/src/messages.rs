@@ -1,10 +1,13 @@
 //! What the scheduler does on hearing messages.
 
-use contracts::message::{Message as _, RunChanged, RunRequested, RunState, StopRequested, Topic};
+use contracts::message::{
+    Message as _, PipelineDeleted, RunChanged, RunRequested, RunState, StopRequested, Topic,
+};
+use contracts::pipeline::EndedRun;
 use contracts::scheduler::Stop;
 use contracts::scheduler::to_executor::Says;
 use outbox::{Bus, Consumer, Deaf, Hear, Heard, Tuning};
-use runtime::{Bell, Tasks};
+use runtime::{Bell, Tasks, clock};
 use sea_orm::ActiveValue::Set;
 use sea_orm::DatabaseTransaction;
 
@@ -31,21 +34,26 @@ pub(crate) const EVENTS: Consumer = Consumer {
     tuning: Tuning::Prompt,
 };
 
-/// Hears what concerns the queue.
+/// Hears what concerns the queue and the schedules.
 pub(crate) struct Ear {
     pub(crate) bell: Bell,
+    /// Rung when a schedule's slot may be tried.
+    pub(crate) slots: Bell,
 }
 
 impl Hear for Ear {
     async fn hear(&self, tx: &DatabaseTransaction, messages: &[Heard]) -> Result<(), Deaf> {
         let (mut queued, mut left, mut freed) = (Vec::new(), Vec::new(), Vec::new());
-        let mut resting = Vec::new();
+        let (mut resting, mut ended, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
         for message in messages {
             match message.kind.as_str() {
                 RunRequested::TYPE => queued.push(row(message)?),
                 RunChanged::TYPE => {
                     let changed: RunChanged = message.decode()?;
                     let to = changed.to();
+                    if matches!(to, RunState::Succeeded | RunState::Warned) {
+                        ended.push(ended_run(&changed));
+                    }
                     if to.is_final() {
                         left.push(changed.run_id);
                         freed.push(changed.pipeline_id);
@@ -53,18 +61,40 @@ impl Hear for Ear {
                         resting.push((changed.run_id, changed.attempt));
                     }
                 }
+                PipelineDeleted::TYPE => {
+                    let gone: PipelineDeleted = message.decode()?;
+                    deleted.push(gone.pipeline_id);
+                }
                 _ => {}
             }
         }
+        let now_ms = clock::now_ms();
         Store::enqueue(tx, latest(queued)).await?;
         Store::leave_queue(tx, left).await?;
         Store::rest(tx, &resting).await?;
-        Store::places_freed(tx, freed).await?;
+        Store::places_freed(tx, freed.clone()).await?;
+        Store::pipelines_free(tx, freed, now_ms).await?;
+        Store::follow_runs(tx, &ended, now_ms).await?;
+        Store::pipelines_deleted(tx, &deleted, now_ms).await?;
         Ok(())
     }
 
     fn heard(&self, _messages: &[Heard]) {
         self.bell.ring();
+        self.slots.ring();
+    }
+}
+
+/// A run that succeeded or warned, for those that follow it.
+fn ended_run(changed: &RunChanged) -> EndedRun {
+    EndedRun {
+        number: 0,
+        run_id: changed.run_id.clone(),
+        pipeline_id: changed.pipeline_id.clone(),
+        ended_at_ms: changed.at_ms,
+        silent: changed.silent,
+        schedule_id: changed.schedule_id.clone(),
+        slot: changed.slot.clone(),
     }
 }
 
@@ -77,6 +107,7 @@ fn row(message: &Heard) -> Result<queue::ActiveModel, Deaf> {
         attempt: Set(requested.attempt.cast_signed()),
         concurrency: Set(requested.concurrency.cast_signed()),
         priority: Set(requested.priority),
+        order_number: Set(requested.order_number),
         enqueued_at_ms: Set(requested.requested_at_ms),
         not_before_ms: Set(0),
         traceparent: Set(message.traceparent.clone().filter(|it| it.len() <= 64)),

@@ -2,6 +2,8 @@
 
 use sea_orm_migration::prelude::*;
 
+mod schedules;
+
 /// Migrates the scheduler's database.
 #[derive(Debug)]
 pub struct Migrator;
@@ -13,6 +15,7 @@ impl MigratorTrait for Migrator {
             Box::new(outbox::Tables),
             Box::new(Queue),
             Box::new(WaitsFor),
+            Box::new(schedules::Schedules),
         ]
     }
 }

@@ -219,6 +219,7 @@ fn row(run: QueuedRun) -> queue::ActiveModel {
         attempt: Set(run.attempt.cast_signed()),
         concurrency: Set(run.concurrency.cast_signed()),
         priority: Set(run.priority),
+        order_number: Set(run.order_number),
         enqueued_at_ms: Set(run.requested_at_ms),
         not_before_ms: Set(0),
         traceparent: Set(None),

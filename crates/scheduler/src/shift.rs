@@ -256,6 +256,7 @@ impl Shift {
             attempt: Set(attempt.cast_signed()),
             concurrency: Set(0),
             priority: Set(0),
+            order_number: Set(1),
             enqueued_at_ms: Set(now_ms),
             not_before_ms: Set(0),
             traceparent: Set(None),

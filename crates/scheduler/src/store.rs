@@ -18,9 +18,17 @@ use crate::Error;
 use crate::entity::{executor, queue};
 
 mod assign;
+mod follow;
 mod leases;
+mod schedules;
+mod slots;
+mod values;
 
 pub(crate) use assign::Left;
+pub(crate) use schedules::{Change, Edited, NewSchedule};
+pub(crate) use slots::{
+    CLAIMED_AT_ONCE, Claimed, Settled, due_ms, new_row as new_slot, passed_over, skipped_slot,
+};
 
 /// How long a run waits that found no place, unless a run that it waits for ends before.
 const BUSY_PAUSE_MS: i64 = 1000;
@@ -237,7 +245,7 @@ impl Store {
         let Some(row) = self.row(run_id).await? else {
             return Ok(None);
         };
-        // As they are assigned: by priority, then by time, then by count.
+        // As they are assigned: by priority, then by order, then by time, then by count.
         let all = sea_orm::Condition::all;
         let same_time = all()
             .add(queue::Column::EnqueuedAtMs.eq(row.enqueued_at_ms))
@@ -245,13 +253,12 @@ impl Store {
         let earlier = sea_orm::Condition::any()
             .add(queue::Column::EnqueuedAtMs.lt(row.enqueued_at_ms))
             .add(same_time);
+        let same_priority = || all().add(queue::Column::Priority.eq(row.priority));
+        let same_order = same_priority().add(queue::Column::OrderNumber.eq(row.order_number));
         let ahead = sea_orm::Condition::any()
             .add(queue::Column::Priority.lt(row.priority))
-            .add(
-                all()
-                    .add(queue::Column::Priority.eq(row.priority))
-                    .add(earlier),
-            );
+            .add(same_priority().add(queue::Column::OrderNumber.lt(row.order_number)))
+            .add(same_order.add(earlier));
         let before = queue::Entity::find()
             .select_only()
             .column(queue::Column::RunId)

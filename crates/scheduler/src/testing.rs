@@ -3,12 +3,15 @@
 
 mod executor;
 mod pipeline;
+mod schedules;
+mod scheduling;
 
 use std::ops::Deref;
 use std::time::Duration;
 
 use contracts::message::{RunChanged, RunRequested, RunState, StopMode, StopRequested};
 use contracts::scheduler::scheduler_client::SchedulerClient;
+use contracts::scheduler::schedules_client::SchedulesClient;
 use contracts::scheduler::{ExplainRequest, ExplainResponse, ListExecutorsRequest};
 use outbox::Bus;
 use outbox::testing::{self, Ground, LIMIT};
@@ -17,6 +20,7 @@ use tonic::service::Routes;
 
 pub(crate) use executor::Executor;
 pub(crate) use pipeline::Pipeline;
+pub(crate) use schedules::{after, caller, minutely, named, secondly};
 
 use crate::{Config, Migrator, Period, start};
 
@@ -34,6 +38,7 @@ pub(crate) struct World {
 /// A scheduler at work.
 pub(crate) struct Scheduler {
     pub(crate) client: SchedulerClient<Route>,
+    pub(crate) schedules: SchedulesClient<Route>,
     tasks: Tasks,
 }
 
@@ -49,6 +54,7 @@ impl World {
         let config = Config {
             lease: Period(lease),
             reconcile: Period(Duration::from_millis(100)),
+            ..Config::default()
         };
         let pipeline = Pipeline::default();
         let scheduler = Scheduler::start(&config, &ground.database, &ground.bus, &pipeline);
@@ -112,11 +118,15 @@ impl Deref for World {
 impl Scheduler {
     fn start(config: &Config, database: &Database, bus: &Bus, pipeline: &Pipeline) -> Self {
         let tasks = Tasks::new();
-        let served = Routes::new(pipeline.server());
+        let served = Routes::new(pipeline.server()).add_service(pipeline.scheduling());
         let pipeline = route::local(served, route::LIMIT);
         let routes = start(config.clone(), database, bus, pipeline, &tasks);
-        let client = SchedulerClient::new(route::local(routes, route::LIMIT));
-        Self { client, tasks }
+        let route = route::local(routes, route::LIMIT);
+        Self {
+            client: SchedulerClient::new(route.clone()),
+            schedules: SchedulesClient::new(route),
+            tasks,
+        }
     }
 
     /// Ends it, with all its streams.
@@ -147,6 +157,7 @@ pub(crate) fn run(number: u32) -> RunRequested {
         concurrency: 0,
         priority: 0,
         requested_at_ms: clock::now_ms(),
+        order_number: 1,
     }
 }
 

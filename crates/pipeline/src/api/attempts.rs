@@ -349,6 +349,7 @@ impl wire::attempts_server::Attempts for Attempts {
             concurrency: it.concurrency,
             priority: 0,
             requested_at_ms: it.row.queued_at_ms,
+            order_number: it.row.order_number,
         });
         Ok(Response::new(ListQueuedResponse {
             runs: runs.collect(),

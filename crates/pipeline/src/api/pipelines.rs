@@ -191,6 +191,11 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             unless_paused: request.unless_paused,
             resume: request.resume,
             parent: None,
+            on_behalf_of: bounded(
+                "name that it is started on behalf of",
+                request.on_behalf_of,
+                256,
+            )?,
         };
         let started = self.store.start_run(start).await?;
         Ok(Response::new(wire::StartRunResponse {

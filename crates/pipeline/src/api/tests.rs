@@ -6,6 +6,7 @@ use contracts::message::{Actor, AttemptEnd, Caller, EndCause, RunState, StopMode
 use contracts::pipeline::attempts_client::AttemptsClient;
 use contracts::pipeline::begin_attempt_response::Verdict;
 use contracts::pipeline::pipelines_client::PipelinesClient;
+use contracts::pipeline::scheduling_client::SchedulingClient;
 use contracts::pipeline::{
     BeginAttemptRequest, BeginAttemptResponse, DefineRequest, EndAttemptRequest, GetRunRequest,
     ListPipelinesRequest, Outcome, Pipeline, PipelineRef, ReportRequest, ReportResponse, Run,
@@ -29,6 +30,7 @@ mod refusals;
 mod registry;
 mod resuming;
 mod rights;
+mod scheduled;
 mod served;
 mod stores;
 
@@ -37,6 +39,7 @@ use registry::NoSuchName;
 struct Service {
     pipelines: PipelinesClient<Route>,
     attempts: AttemptsClient<Route>,
+    scheduling: SchedulingClient<Route>,
     database: Database,
     tasks: Tasks,
     bus: Bus,
@@ -86,7 +89,8 @@ async fn service_on_with(folder: tempfile::TempDir, url: &str, outside: crate::O
     let route = route::local(routes, route::LIMIT);
     Service {
         pipelines: PipelinesClient::new(route.clone()),
-        attempts: AttemptsClient::new(route),
+        attempts: AttemptsClient::new(route.clone()),
+        scheduling: SchedulingClient::new(route),
         database,
         tasks,
         bus,
@@ -237,6 +241,7 @@ async fn a_hundred_starts_at_once_take_a_hundred_consecutive_numbers() {
         let mut one = Service {
             pipelines,
             attempts: service.attempts.clone(),
+            scheduling: service.scheduling.clone(),
             database: service.database.clone(),
             tasks: Tasks::new(),
             bus: service.bus.clone(),

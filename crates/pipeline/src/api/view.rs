@@ -48,6 +48,12 @@ pub(crate) fn summary(row: &run::Model, pipeline: &pipeline::Model) -> Result<wi
         blocked_by: None,
         resumed_from: row.resumed_from.unwrap_or_default(),
         parent_id: row.parent_id.clone().unwrap_or_default(),
+        order_number: row.order_number,
+        silent: row.silent,
+        schedule_id: row.schedule_id.clone().unwrap_or_default(),
+        schedule_number: row.schedule_number.unwrap_or_default(),
+        slot: row.slot.clone().unwrap_or_default(),
+        on_behalf_of: row.on_behalf_of.clone(),
     })
 }
 

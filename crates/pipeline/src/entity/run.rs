@@ -36,6 +36,16 @@ pub(crate) struct Model {
     pub(crate) queued_at_ms: i64,
     pub(crate) started_at_ms: Option<i64>,
     pub(crate) ended_at_ms: Option<i64>,
+    /// Its order in the queue, before the time at which it was accepted.
+    pub(crate) order_number: i64,
+    /// No schedule started it.
+    pub(crate) silent: bool,
+    /// The schedule that did, and for which of its slots.
+    pub(crate) schedule_id: Option<String>,
+    pub(crate) schedule_number: Option<i64>,
+    pub(crate) slot: Option<String>,
+    /// As its start said.
+    pub(crate) on_behalf_of: String,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -30,6 +30,9 @@ pub(crate) const POSITIONS: u64 = 10_000;
 /// How long a user's idempotency key is remembered.
 const KEY_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
 
+/// The order in the queue of a run that no schedule gives another.
+const USUAL_ORDER: i64 = 1;
+
 /// What starts a run; unique, so that repeating a start changes nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
@@ -52,6 +55,8 @@ pub(crate) struct Start {
     pub(crate) resume: Option<i64>,
     /// The step that it is a child of.
     pub(crate) parent: Option<Parent>,
+    /// Kept and shown with the run.
+    pub(crate) on_behalf_of: String,
 }
 
 /// A step that starts a run.
@@ -59,6 +64,8 @@ pub(crate) struct Start {
 pub(crate) struct Parent {
     pub(crate) run_id: String,
     pub(crate) position: usize,
+    /// The slot of a schedule that led there, if one did: its schedule's id and number, and its name.
+    pub(crate) slot: Option<(String, i64, String)>,
 }
 
 /// What became of a start.
@@ -126,7 +133,13 @@ impl Store {
             let parameters = self.checked_parameters(tx, pipeline, given).await?;
             let mut row = run_row(pipeline, run_id, &parameters, start.by.actor(), now_ms);
             row.parent_id = Set(start.parent.as_ref().map(|it| it.run_id.clone()));
-            row.caller = Set(self.kept_caller(tx, pipeline, start).await?);
+            row.caller = Set(self.kept_caller(tx, pipeline, &start.by).await?);
+            row.on_behalf_of = Set(start.on_behalf_of.clone());
+            if let Some((id, number, slot)) = start.parent.as_ref().and_then(|it| it.slot.clone()) {
+                row.schedule_id = Set(Some(id));
+                row.schedule_number = Set(Some(number));
+                row.slot = Set(Some(slot));
+            }
             return Ok(run::Entity::insert(row).exec_with_returning(tx).await?);
         };
         let mut earlier = self.to_resume(tx, pipeline, which, now_ms).await?;
@@ -140,15 +153,15 @@ impl Store {
     }
 
     /// Who starts the run, if it may start others for them.
-    async fn kept_caller(
+    pub(super) async fn kept_caller(
         &self,
         tx: &DatabaseTransaction,
         pipeline: &pipeline::Model,
-        start: &Start,
+        by: &Caller,
     ) -> Result<Option<String>, Error> {
         let plan = self.plan(tx, &pipeline.id, pipeline.version).await?;
         let has_children = plan.steps.iter().any(|step| step.kind.child().is_some());
-        Ok(has_children.then(|| to_json(&start.by.kept())))
+        Ok(has_children.then(|| to_json(&by.kept())))
     }
 
     async fn started_before(&self, origin: &str, start: &Start) -> Result<Started, Error> {
@@ -188,7 +201,7 @@ impl Store {
         self.position(row).await
     }
 
-    async fn checked_parameters(
+    pub(super) async fn checked_parameters(
         &self,
         tx: &DatabaseTransaction,
         pipeline: &pipeline::Model,
@@ -298,7 +311,7 @@ async fn claim(
     Ok(taken == 1)
 }
 
-fn run_row(
+pub(super) fn run_row(
     pipeline: &pipeline::Model,
     id: String,
     parameters: &BTreeMap<String, String>,
@@ -332,6 +345,12 @@ fn run_row(
         queued_at_ms: Set(now_ms),
         started_at_ms: Set(None),
         ended_at_ms: Set(None),
+        order_number: Set(USUAL_ORDER),
+        silent: Set(true),
+        schedule_id: Set(None),
+        schedule_number: Set(None),
+        slot: Set(None),
+        on_behalf_of: Set(String::new()),
     }
 }
 
@@ -348,6 +367,7 @@ fn accepted(
         concurrency: pipeline.concurrency.cast_unsigned(),
         priority: 0,
         requested_at_ms: row.requested_at_ms,
+        order_number: row.order_number,
     };
     let changed = RunChanged {
         run_id: row.id.clone(),
@@ -356,6 +376,7 @@ fn accepted(
         to: RunState::Queued.into(),
         at_ms: row.requested_at_ms,
         actor: Some(news::actor_message(by.actor())),
+        silent: true,
         ..Default::default()
     };
     let mut news = vec![Announcement::of(&requested)?, Announcement::of(&changed)?];

@@ -5,6 +5,7 @@ mod leases;
 mod messages;
 mod queue;
 mod reconcile;
+mod schedules;
 
 use contracts::message::{AttemptEnd, RunState, StopMode};
 use contracts::scheduler::to_executor::Says;

@@ -10,12 +10,12 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{
     ColumnTrait as _, Condition, DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
 use super::{Holder, Store};
 use crate::Error;
-use crate::entity::{executor, queue};
+use crate::entity::{executor, queue, turnstile};
 
 /// Runs that one transaction hands out, at most.
 const BATCH: u64 = 64;
@@ -51,8 +51,14 @@ struct AtWork {
 }
 
 impl Store {
-    /// Hands waiting runs to an executor, as many as it has free slots.
-    pub(crate) async fn assign(&self, holder: &Holder) -> Result<Handed, Error> {
+    /// Hands waiting runs to an executor, as many as it has free slots. Of those that a schedule
+    /// with a priority started `scheduled_limit` are at work at a time, with all executors; 0 is no
+    /// limit.
+    pub(crate) async fn assign(
+        &self,
+        holder: &Holder,
+        scheduled_limit: u32,
+    ) -> Result<Handed, Error> {
         let now_ms = clock::now_ms();
         let tx = self.database.begin().await?;
         let Some(slots) = slots(&tx, holder).await? else {
@@ -69,11 +75,14 @@ impl Store {
         };
         let may_be_more = found.len() as u64 == most;
         let (mut rows, passed_over) = one_a_pipeline(found);
-        let left = match (passed_over || (may_be_more && free > BATCH), may_be_more) {
+        let mut left = match (passed_over || (may_be_more && free > BATCH), may_be_more) {
             (true, _) => Left::Ready,
             (false, true) => Left::ForSlots,
             (false, false) => Left::Nothing,
         };
+        if keep_to_limit(&tx, &mut rows, scheduled_limit.into()).await? {
+            left = Left::ForSlots;
+        }
         if !rows.is_empty() {
             hand_out(&tx, holder, &mut rows, now_ms).await?;
             tx.commit().await?;
@@ -143,6 +152,7 @@ async fn waiting(
         .filter(may_begin)
         .filter(Expr::exists(held_back(now_ms)).not())
         .order_by_asc(queue::Column::Priority)
+        .order_by_asc(queue::Column::OrderNumber)
         .order_by_asc(queue::Column::EnqueuedAtMs)
         .order_by_asc(queue::Column::RunCount)
         .limit(most)
@@ -177,6 +187,42 @@ fn one_a_pipeline(rows: Vec<queue::Model>) -> (Vec<queue::Model>, bool) {
     let rows: Vec<_> = rows.into_iter().filter(is_first).collect();
     let passed_over = rows.len() < found;
     (rows, passed_over)
+}
+
+/// Runs of schedules with a priority have an order above this.
+const USUAL_ORDER: i64 = 1;
+
+/// Leaves runs of schedules with a priority out that go beyond the limit. They come last in their
+/// order, so they hide no others. Answers whether any was left out.
+async fn keep_to_limit(
+    tx: &DatabaseTransaction,
+    rows: &mut Vec<queue::Model>,
+    limit: u64,
+) -> Result<bool, DbErr> {
+    let is_limited = |row: &queue::Model| row.order_number > USUAL_ORDER;
+    if limit == 0 || !rows.iter().any(is_limited) {
+        return Ok(false);
+    }
+    // Two executors must not be given the last one.
+    let turnstile = turnstile::Entity::find_by_id(1).lock_exclusive();
+    turnstile.one(tx).await?;
+    let at_work = queue::Entity::find()
+        .select_only()
+        .column(queue::Column::RunId)
+        .filter(queue::Column::Executor.is_not_null())
+        .filter(queue::Column::OrderNumber.gt(USUAL_ORDER))
+        .limit(limit)
+        .count(tx)
+        .await?;
+    let (found, mut left) = (rows.len(), limit.saturating_sub(at_work));
+    rows.retain(|row| {
+        let stays = !is_limited(row) || left > 0;
+        if is_limited(row) {
+            left = left.saturating_sub(1);
+        }
+        stays
+    });
+    Ok(rows.len() < found)
 }
 
 async fn hand_out(

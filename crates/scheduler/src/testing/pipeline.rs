@@ -13,12 +13,14 @@ use contracts::pipeline::{
 };
 use tonic::{Request, Response, Status};
 
+use super::scheduling::Started;
+
 /// The pipeline service of a test. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pipeline(Arc<Mutex<Known>>);
 
 #[derive(Debug, Default)]
-struct Known {
+pub(super) struct Known {
     ends: Vec<(String, u32, AttemptEnd)>,
     /// Runs that have no next attempt when one is ended.
     over: Vec<String>,
@@ -26,6 +28,7 @@ struct Known {
     queued: Vec<QueuedRun>,
     live: Vec<LiveAttempt>,
     is_away: bool,
+    pub(super) started: Started,
 }
 
 impl Pipeline {
@@ -65,11 +68,11 @@ impl Pipeline {
         self.known().is_away = is_away;
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap()
     }
 
-    fn asked(&self) -> Result<MutexGuard<'_, Known>, Status> {
+    pub(super) fn asked(&self) -> Result<MutexGuard<'_, Known>, Status> {
         let known = self.known();
         if known.is_away {
             return Err(Status::unavailable("the pipeline service is away"));

@@ -139,6 +139,9 @@ fn news_of(
             actor: Some(news::actor_message(&actor)),
             reason: reason.to_owned(),
             last_seq: row.last_seq.cast_unsigned(),
+            schedule_id: row.schedule_id.clone().unwrap_or_default(),
+            slot: row.slot.clone().unwrap_or_default(),
+            silent: row.silent,
         })?);
         from = to;
     }

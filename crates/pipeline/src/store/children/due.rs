@@ -145,7 +145,9 @@ impl Store {
             parameters,
             unless_paused: false,
             resume: None,
+            on_behalf_of: String::new(),
             parent: Some(Parent {
+                slot: slot_of(&parent),
                 run_id: parent.id,
                 position,
             }),
@@ -249,4 +251,10 @@ fn mode_of(hardness: i32) -> StopMode {
         2 => StopMode::Cancel,
         3.. => StopMode::Kill,
     }
+}
+
+/// The slot of a schedule that led to a run.
+fn slot_of(row: &run::Model) -> Option<(String, i64, String)> {
+    let number = row.schedule_number?;
+    Some((row.schedule_id.clone()?, number, row.slot.clone()?))
 }

@@ -314,3 +314,40 @@ async fn a_stream_begins_with_a_hello_that_says_who_it_is() {
         assert_eq!(world.busy("one").await, None);
     }
 }
+
+#[tokio::test]
+async fn runs_of_schedules_with_a_priority_go_by_their_order_and_no_more_than_the_limit_at_a_time()
+{
+    for world in World::each(LONG).await {
+        let ordered = |number: u32, order_number: i64| RunRequested {
+            order_number,
+            ..run(number)
+        };
+        for number in 1..=7 {
+            world
+                .request(ordered(number, 1_000_000 - i64::from(number)))
+                .await;
+        }
+        world.request(ordered(8, 0)).await;
+        world.request(run(9)).await;
+        assert_eq!(world.explain(&id(1)).await.queue_place, 9);
+        let mut executor = Executor::hello(&world.scheduler, "one", 1, 20)
+            .await
+            .unwrap();
+        let mut given = Vec::new();
+        for _ in 0..7 {
+            given.push(executor.assigned().await.run_id);
+        }
+        // What ignores the limit, what somebody started, and five in their order.
+        assert_eq!(given, [8, 9, 7, 6, 5, 4, 3].map(id));
+        world.request(run(10)).await;
+        assert_eq!(
+            executor.assigned().await.run_id,
+            id(10),
+            "nobody waits behind the limit"
+        );
+        executor.ends(&id(7), 1, false).await;
+        assert_eq!(executor.assigned().await.run_id, id(2));
+        assert_eq!(world.explain(&id(1)).await.queue_place, 1);
+    }
+}

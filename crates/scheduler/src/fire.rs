@@ -1,0 +1,241 @@
+//! The loops of schedules: what is due is taken, its runs are asked for, and the rows say what came
+//! of it.
+//!
+//! They meet in rows only. Any number of schedulers do this beside one another: each takes what the
+//! others have not locked, and what one leaves behind another finishes.
+
+use std::time::Duration;
+
+use contracts::pipeline::scheduling_client::SchedulingClient;
+use contracts::pipeline::start_outcome::What;
+use contracts::pipeline::{
+    EndedRun, ListEndedRequest, ScheduledStart, StartOutcome, StartRunsRequest,
+};
+use runtime::{Bell, Progress, Route, Tasks, clock};
+
+use crate::Error;
+use crate::entity::{schedule, slot};
+use crate::record;
+use crate::schedule::{Overlap, Reason, order_number};
+use crate::store::{CLAIMED_AT_ONCE, Claimed, Settled, Store};
+
+/// The longest time between two looks at what is due: other schedulers make schedules, too.
+const LONGEST_NAP: Duration = Duration::from_secs(1);
+/// How often slots are looked for whose runs are to be asked for, without a ring.
+const SLOTS_PERIOD: Duration = Duration::from_millis(500);
+/// How long a slot waits for its pipeline before it is tried again, unless a run of it ends before.
+const WAIT_MS: i64 = 5000;
+/// How long slots wait that could not be asked for.
+const PAUSE_MS: i64 = 1000;
+/// How often runs are looked for that ended and were not heard of.
+const FOLLOW_PERIOD: Duration = Duration::from_mins(5);
+/// How far back that look goes, and how far at the start of a scheduler.
+const FOLLOW_BACK_MS: i64 = 15 * 60 * 1000;
+const FIRST_BACK_MS: i64 = 24 * 60 * 60 * 1000;
+/// Pipelines whose runs are looked for at once, and runs of an answer.
+const WATCHED_AT_ONCE: u64 = 500;
+const ENDED_AT_ONCE: u32 = 500;
+/// How often settled slots are looked for that are too old.
+const PRUNE_PERIOD: Duration = Duration::from_mins(10);
+
+/// What the loops and the calls about schedules share.
+#[derive(Debug, Clone)]
+pub(crate) struct Clockwork {
+    pub(crate) store: Store,
+    pub(crate) pipeline: Route,
+    /// Rung when a schedule may be due.
+    pub(crate) due: Bell,
+    /// Rung when a slot's run may be asked for.
+    pub(crate) slots: Bell,
+}
+
+/// Fires schedules as long as the process lives.
+pub(crate) fn start(clockwork: &Clockwork, slot_days: u32, tasks: &Tasks) {
+    let this = clockwork.clone();
+    tasks.repeat("take due schedules", move |()| {
+        let this = this.clone();
+        async move { this.take_due().await }
+    });
+    let this = clockwork.clone();
+    tasks.answer("fire slots", &clockwork.slots, SLOTS_PERIOD, move || {
+        let this = this.clone();
+        async move { this.fire().await }
+    });
+    let (this, mut back_ms) = (clockwork.clone(), FIRST_BACK_MS);
+    tasks.answer(
+        "follow ended runs",
+        &Bell::new(),
+        FOLLOW_PERIOD,
+        move || {
+            let (this, since_ms) = (this.clone(), clock::now_ms() - back_ms);
+            back_ms = FOLLOW_BACK_MS;
+            async move {
+                this.follow_since(since_ms).await?;
+                Ok::<_, Error>(Progress::Idle)
+            }
+        },
+    );
+    if slot_days > 0 {
+        prune(clockwork.store.clone(), slot_days, tasks);
+    }
+}
+
+fn prune(store: Store, slot_days: u32, tasks: &Tasks) {
+    let kept = Duration::from_hours(24) * slot_days;
+    tasks.answer("prune slots", &Bell::new(), PRUNE_PERIOD, move || {
+        let store = store.clone();
+        async move {
+            let before_ms = clock::now_ms() - clock::millis(kept);
+            let more = store.prune_slots(before_ms).await?;
+            Ok::<_, Error>(if more { Progress::More } else { Progress::Idle })
+        }
+    });
+}
+
+impl Clockwork {
+    /// Takes what is due, then waits until something may be.
+    async fn take_due(&self) -> Result<(), Error> {
+        let taken = self.store.take_due().await?;
+        if taken.fires {
+            self.slots.ring();
+        }
+        if taken.more {
+            return Ok(());
+        }
+        let next_ms = self.store.next_due_ms().await?;
+        let until = next_ms.map_or(LONGEST_NAP, |it| {
+            let left_ms = u64::try_from(it - clock::now_ms()).unwrap_or_default();
+            // A clock that goes back a little must not make this spin.
+            Duration::from_millis(left_ms.max(1)).min(LONGEST_NAP)
+        });
+        let _ = tokio::time::timeout(until, self.due.rung()).await;
+        Ok(())
+    }
+
+    /// Asks for the runs of some slots, and settles them.
+    async fn fire(&self) -> Result<Progress, Error> {
+        let claimed = self.store.claim_slots().await?;
+        if claimed.is_empty() {
+            return Ok(Progress::Idle);
+        }
+        let more = claimed.len() as u64 == CLAIMED_AT_ONCE;
+        let (mut settled, mut asked, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+        for it in claimed {
+            match asked_for(&it) {
+                Ok(start) => {
+                    starts.push(start);
+                    asked.push(it);
+                }
+                Err(why) => settled.push((it, Settled::Skipped(Reason::Refused, why))),
+            }
+        }
+        settled.extend(self.ask_for(asked, starts).await?);
+        self.store.settle(settled, WAIT_MS).await?;
+        self.due.ring();
+        Ok(if more { Progress::More } else { Progress::Idle })
+    }
+
+    async fn ask_for(
+        &self,
+        asked: Vec<Claimed>,
+        starts: Vec<ScheduledStart>,
+    ) -> Result<Vec<(Claimed, Settled)>, Error> {
+        if starts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = StartRunsRequest { starts };
+        let mut client = SchedulingClient::new(self.pipeline.clone());
+        match client.start_runs(request).await {
+            Ok(answer) => {
+                runtime::fault_point::pass("slots.asked");
+                let outcomes = answer.into_inner().outcomes;
+                let both = asked.into_iter().zip(outcomes);
+                Ok(both.map(|(it, outcome)| outcome_of(it, outcome)).collect())
+            }
+            Err(status) => {
+                let numbers = asked.iter().map(|it| it.slot.number).collect();
+                self.store.put_back(numbers, PAUSE_MS).await?;
+                Err(status.into())
+            }
+        }
+    }
+
+    /// Looks for runs that ended since then and were not heard of.
+    async fn follow_since(&self, since_ms: i64) -> Result<(), Error> {
+        let mut after = String::new();
+        loop {
+            let ids = self.store.followed(&after, WATCHED_AT_ONCE).await?;
+            let Some(last) = ids.last() else {
+                return Ok(());
+            };
+            after.clone_from(last);
+            self.follow_pipelines(ids, since_ms).await?;
+        }
+    }
+
+    async fn follow_pipelines(&self, ids: Vec<String>, since_ms: i64) -> Result<(), Error> {
+        let mut after = 0;
+        loop {
+            let request = ListEndedRequest {
+                pipeline_ids: ids.clone(),
+                ended_since_ms: since_ms,
+                after,
+                limit: ENDED_AT_ONCE,
+            };
+            let mut client = SchedulingClient::new(self.pipeline.clone());
+            let runs: Vec<EndedRun> = client.list_ended(request).await?.into_inner().runs;
+            let Some(last) = runs.last() else {
+                return Ok(());
+            };
+            after = last.number;
+            if self.store.follow_ended(&runs).await? {
+                self.slots.ring();
+            }
+        }
+    }
+}
+
+/// The start that a slot asks for, or why it can't ask for one.
+fn asked_for(claimed: &Claimed) -> Result<ScheduledStart, String> {
+    let Some(row) = &claimed.schedule else {
+        return Err("the schedule was removed".into());
+    };
+    start_of(row, &claimed.slot).map_err(|error| error.to_string())
+}
+
+fn start_of(row: &schedule::Model, slot: &slot::Model) -> Result<ScheduledStart, Error> {
+    let overlap = record::overlap(row)?;
+    let priority = row.priority.and_then(|it| u32::try_from(it).ok());
+    Ok(ScheduledStart {
+        caller: Some(record::caller(row)?),
+        pipeline_id: row.pipeline_id.clone(),
+        schedule_id: row.id.clone(),
+        slot: slot.slot.clone(),
+        upstream_run_id: slot.upstream_run_id.clone().unwrap_or_default(),
+        schedule_number: row.number,
+        parameters: record::parameters(row)?,
+        order_number: order_number(priority, clock::now_ms()),
+        on_behalf_of: row.on_behalf_of.clone(),
+        unless_active: matches!(overlap, Overlap::Skip | Overlap::Wait),
+        cancel_active: overlap == Overlap::Cancel,
+    })
+}
+
+fn outcome_of(claimed: Claimed, outcome: StartOutcome) -> (Claimed, Settled) {
+    let row = claimed.schedule.as_ref();
+    let waits = row.is_some_and(|it| record::overlap(it).ok() == Some(Overlap::Wait));
+    let settled = match outcome.what() {
+        What::Accepted | What::Repeated => Settled::Fired {
+            run_id: outcome.run_id,
+            run_count: outcome.run_count,
+            at_ms: outcome.requested_at_ms,
+        },
+        What::Active if waits => Settled::Waits,
+        What::Active => Settled::Skipped(
+            Reason::Overlap,
+            "a run of the pipeline had not ended".into(),
+        ),
+        What::Refused | What::Unspecified => Settled::Skipped(Reason::Refused, outcome.message),
+    };
+    (claimed, settled)
+}
