@@ -109,6 +109,8 @@ messages! {
     Replies, "penstock.step.accepted.v1" => StepAccepted by run_id;
     Replies, "penstock.step.progressed.v1" => StepProgressed by run_id;
     Replies, "penstock.step.ended.v1" => StepEnded by run_id;
+    Events, "penstock.pipeline.locked.v1" => PipelineLocked by pipeline_id;
+    Events, "penstock.pipeline.transferred.v1" => PipelineTransferred by pipeline_id;
     Events, "penstock.step.said.v1" => StepSaid by run_id;
 }
 

@@ -155,6 +155,11 @@ pub(crate) const ROWS: &[Row] = rows! {
     post   "/api/v2/pipelines/{p}/stop",                     by(PIPELINE, item(Right::Stop)),           ACT  => v2::pipelines::stop;
     post   "/api/v2/pipelines/{p}/reset",                    by(PIPELINE, item(Right::Reset)),          ACT  => v2::pipelines::reset;
 
+    post   "/api/v2/pipelines/{p}/duplicate",                by(PIPELINE, item(Right::Publish)),        ACT  => v2::custody::duplicate;
+    post   "/api/v2/pipelines/{p}/transfer",                 by(PIPELINE, item(Right::Transfer)),       ACT  => v2::custody::transfer;
+    post   "/api/v2/pipelines/{p}/lock",                     by(PIPELINE, item(Right::Lock)),           ACT  => v2::custody::lock;
+    post   "/api/v2/pipelines/{p}/unlock",                   by(PIPELINE, item(Right::Lock)),           ACT  => v2::custody::unlock;
+
     get    "/api/v2/pipelines/{p}/runs",                     by(READ, VIEW),                            LIST => v2::runs::list;
     post   "/api/v2/pipelines/{p}/runs",                     by(PIPELINE, item(Right::Run)),            ACT  => v2::runs::start;
     get    "/api/v2/pipelines/{p}/runs/{runCount}",          by(LOGS, VIEW),                            ACT  => v2::runs::read;
@@ -176,6 +181,10 @@ pub(crate) const ROWS: &[Row] = rows! {
     put    "/api/v2/tools/{t}",                              by(TOOLS, EDIT_TOOL),                      ACT  => v2::tools::replace;
     patch  "/api/v2/tools/{t}",                              by(TOOLS, EDIT_TOOL),                      ACT  => v2::tools::update;
     delete "/api/v2/tools/{t}",                              by(TOOLS, Need::Tool(ToolRight::Delete)),  ACT  => v2::tools::delete;
+
+    post   "/api/v2/tools/{t}/transfer",                     by(TOOLS, Need::Tool(ToolRight::Delete)),  ACT  => v2::tools::transfer;
+    get    "/api/v2/tools/{t}/pipelines",                    by(TOOLS_READ, VIEW_TOOL),                 LIST => v2::tool_uses::pipelines;
+    get    "/api/v2/tools/{t}/logs",                         by(TOOLS_READ, VIEW_TOOL),                 LIST => v2::tool_uses::logs;
 
     get    "/api/v2/vault",                                  by(API_READ, KEEPERS),                     ACT  => v2::vault::read;
     post   "/api/v2/vault/rotate-key",                       by(API, OPERATORS),                        ACT  => v2::vault::rotate_key;

@@ -6,6 +6,7 @@
 #![allow(unused_qualifications, reason = "utoipa's macro writes them")]
 
 pub(crate) mod audit;
+pub(crate) mod custody;
 pub(crate) mod executors;
 pub(crate) mod explain;
 mod follow;
@@ -19,6 +20,7 @@ mod run_view;
 pub(crate) mod runs;
 pub(crate) mod secrets;
 pub(crate) mod tokens;
+pub(crate) mod tool_uses;
 mod tool_view;
 pub(crate) mod tools;
 pub(crate) mod users;

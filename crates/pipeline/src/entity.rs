@@ -9,4 +9,6 @@ pub(crate) mod pipeline;
 pub(crate) mod run;
 pub(crate) mod run_step;
 pub(crate) mod step;
+pub(crate) mod tool_run;
+pub(crate) mod tool_use;
 pub(crate) mod version;

@@ -62,6 +62,16 @@ pub enum Error {
     /// A run waits at a gate, and the caller wants no other run queued behind it.
     #[error("pipeline \"{0}\" waits at a gate: have it approved, rejected, stopped or reset first")]
     Paused(String),
+    /// Someone keeps it from being run.
+    #[error("pipeline \"{pipeline}\" is locked by {by}{}: have it unlocked first", said(.reason))]
+    Locked {
+        /// Its name.
+        pipeline: String,
+        /// Who.
+        by: String,
+        /// Why; may be empty.
+        reason: String,
+    },
     /// There is no run to go on from.
     #[error("pipeline \"{pipeline}\" has nothing to resume: {why}")]
     NothingToResume {
@@ -134,6 +144,7 @@ impl Fault for Error {
             | Self::KeyReused
             | Self::Unfinished(_)
             | Self::Paused(_)
+            | Self::Locked { .. }
             | Self::NothingToResume { .. }
             | Self::Cycle(_)
             | Self::ConflictsAbove(_)
@@ -166,6 +177,7 @@ impl Fault for Error {
             Self::NoStep(_) => "NO_STEP",
             Self::Unfinished(_) => "UNFINISHED",
             Self::Paused(_) => "PAUSED",
+            Self::Locked { .. } => "LOCKED",
             Self::Cycle(_) => "CYCLE",
             Self::ConflictsAbove(_) => "CONFLICTS_ABOVE",
             Self::TooDeep => "TOO_DEEP",
@@ -183,6 +195,14 @@ impl Fault for Error {
             Self::Outbox(_) => "OUTBOX",
             Self::Store(_) => "STORE",
         }
+    }
+}
+
+/// A reason in parentheses; nothing for none.
+fn said(reason: &str) -> String {
+    match reason {
+        "" => String::new(),
+        reason => format!(" ({reason})"),
     }
 }
 

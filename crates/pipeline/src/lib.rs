@@ -28,6 +28,7 @@ mod error;
 mod messages;
 mod migration;
 mod news;
+mod owner;
 mod record;
 mod reference;
 mod request;
@@ -49,12 +50,17 @@ pub struct Config {
     /// hundred of each pipeline are kept longer. So long a deleted pipeline is kept, too. 0: for
     /// ever. Default 400.
     pub retention_days: u32,
+    /// Whether every user of the account may answer the gates of a pipeline that has no access rules
+    /// and is open to all, as the Opsera API has it; else its owner and site administrators alone.
+    /// Default true.
+    pub open_approval: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             retention_days: 400,
+            open_approval: true,
         }
     }
 }
@@ -111,7 +117,7 @@ fn start_with(
     let relay = Bell::new();
     outbox::relay(&database, bus, &relay, tasks, "pipeline");
     let inbox = database.clone();
-    let store = store::Store::new(database, relay);
+    let store = store::Store::new(database, relay, config.open_approval);
     let ear = Arc::new(messages::Ear::new(store.clone()));
     outbox::consume(messages::REPLIES, &inbox, bus, ear, tasks);
     let keys = store.clone();
@@ -130,7 +136,7 @@ fn start_with(
     prune(config, store.clone(), tasks);
     end_overdue(store.clone(), tasks);
     see_to_children(store.clone(), tasks);
-    let pipelines = PipelinesServer::new(api::Pipelines::new(store.clone()))
+    let pipelines = PipelinesServer::new(api::Pipelines::new(store.clone(), registry.clone()))
         .max_decoding_message_size(LARGEST_MESSAGE);
     let scheduling = SchedulingServer::new(api::Scheduling::new(store.clone()))
         .max_decoding_message_size(LARGEST_MESSAGE);

@@ -8,6 +8,7 @@ mod gates;
 mod resume;
 mod scheduled;
 mod served;
+mod tools;
 
 /// Migrates the pipeline service's database.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(children::Children),
             Box::new(served::Served),
             Box::new(scheduled::Scheduled),
+            Box::new(tools::Tools),
         ]
     }
 }

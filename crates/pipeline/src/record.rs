@@ -156,7 +156,8 @@ fn row_of(run_id: &str, position: usize, step: &StepRun) -> run_step::ActiveMode
     }
 }
 
-fn step_of(row: run_step::Model) -> Result<StepRun, Error> {
+/// Reads a step.
+pub(crate) fn step_of(row: run_step::Model) -> Result<StepRun, Error> {
     Ok(StepRun {
         progress: Progress {
             state: step_state_of(&row.state, row.due_ms)?,

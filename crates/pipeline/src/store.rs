@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use contracts::access::{Right, Standing};
 use runtime::{Bell, Database, Fault as _, Kind, fault};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _,
@@ -13,6 +14,7 @@ use sea_orm::{
 use steps::Plan;
 
 use crate::Error;
+use crate::caller::Caller;
 use crate::entity::{pipeline, version};
 use crate::record;
 
@@ -21,6 +23,7 @@ mod calls;
 mod children;
 mod circles;
 mod conflicts;
+mod custody;
 mod gates;
 mod locked;
 mod pipelines;
@@ -31,17 +34,20 @@ mod scheduled;
 mod served;
 mod starts;
 mod stops;
+mod tools;
 mod untold;
 
 pub(crate) use attempts::Ending;
 pub(crate) use calls::{Answer, Begun, Calls, Handover};
 pub(crate) use conflicts::{Blocker, fault as conflict_fault, itself as conflict_itself};
+pub(crate) use custody::{Lock, NewOwner};
 pub(crate) use gates::{Decide, Decided};
 pub(crate) use pipelines::Define;
 pub(crate) use scheduled::{Overlap, Scheduled, Slot, Started as ScheduledStarted};
 pub(crate) use served::Replied;
 pub(crate) use starts::{Origin, Start};
 pub(crate) use stops::StopAll;
+pub(crate) use tools::{ToolPipeline, ToolRun};
 use untold::Untold;
 
 /// Versions that are remembered; they never change.
@@ -65,16 +71,37 @@ pub(crate) struct Store {
     children: Bell,
     /// By pipeline and version.
     pinned: Arc<Mutex<HashMap<(String, i32), Pinned>>>,
+    /// Who may answer gates of pipelines without rules.
+    open_approval: bool,
 }
 
 impl Store {
-    pub(crate) fn new(database: Database, relay: Bell) -> Self {
+    pub(crate) fn new(database: Database, relay: Bell, open_approval: bool) -> Self {
         Self {
             database,
             relay,
             children: Bell::new(),
             pinned: Arc::default(),
+            open_approval,
         }
+    }
+
+    /// Refuses who may not. Where gates are kept from whom no rule names, those of the account may
+    /// not answer the gates of a pipeline without rules.
+    fn must(
+        &self,
+        caller: &Caller,
+        right: Right,
+        row: &pipeline::Model,
+        named: &str,
+    ) -> Result<(), Error> {
+        caller.must(right, row, named)?;
+        let is_closed = right == Right::Approve && !self.open_approval;
+        if is_closed && caller.standing(row)? == Standing::Open {
+            let pipeline = row.name.clone();
+            return Err(Error::Denied { pipeline, right });
+        }
+        Ok(())
     }
 
     /// Rung when something may be due about child runs.

@@ -16,7 +16,12 @@ use crate::{Error, news};
 /// What the registry said.
 pub(crate) enum Resolved {
     /// The tool, as an executor reads it.
-    Tool(Vec<u8>),
+    Tool {
+        /// 24 hex digits.
+        id: String,
+        /// All of it, with its secrets.
+        json: Vec<u8>,
+    },
     /// An outside consumer serves it; nothing of it is secret.
     Served(ServedTool),
     /// It can't be had, and asking again would not help; in words.
@@ -90,8 +95,9 @@ pub(crate) async fn resolve(registry: &Route, need: Need<'_>) -> Result<Resolved
         configuration,
         secrets: answer.secrets,
     };
-    let text = serde_json::to_vec(&tool).map_err(|error| Error::Registry(error.to_string()))?;
-    Ok(Resolved::Tool(text))
+    let json = serde_json::to_vec(&tool).map_err(|error| Error::Registry(error.to_string()))?;
+    let id = tool.id;
+    Ok(Resolved::Tool { id, json })
 }
 
 /// A kind of connector; none if it isn't known, which then counts for nothing.

@@ -3,8 +3,8 @@
 use contracts::registry::registry_server::Registry;
 use contracts::registry::{
     AuthenticateRequest, AuthenticateResponse, DeleteSecretRequest, DeleteSecretResponse,
-    ListSecretsRequest, ListSecretsResponse, PutSecretRequest, PutSecretResponse,
-    RevealSecretsRequest, RevealSecretsResponse, Secret,
+    ListSecretsRequest, ListSecretsResponse, NameUserRequest, NameUserResponse, PutSecretRequest,
+    PutSecretResponse, RevealSecretsRequest, RevealSecretsResponse, Secret,
 };
 use runtime::{Bell, clock};
 use tonic::{Request, Response, Status};
@@ -82,6 +82,15 @@ impl Registry for Api {
     ) -> Result<Response<AuthenticateResponse>, Status> {
         let bearer = self.bearer(&request.get_ref().token).await?;
         Ok(Response::new(bearer.into()))
+    }
+
+    async fn name_user(
+        &self,
+        request: Request<NameUserRequest>,
+    ) -> Result<Response<NameUserResponse>, Status> {
+        let NameUserRequest { account, user } = request.into_inner();
+        let (id, name) = self.store.owner(&account, &user).await?;
+        Ok(Response::new(NameUserResponse { id, name }))
     }
 
     async fn put_secret(

@@ -11,8 +11,8 @@ use contracts::audit::{
 use contracts::registry::registry_server::Registry;
 use contracts::registry::{
     AuthenticateRequest, AuthenticateResponse, DeleteSecretRequest, DeleteSecretResponse,
-    ListSecretsRequest, ListSecretsResponse, PutSecretRequest, PutSecretResponse,
-    RevealSecretsRequest, RevealSecretsResponse,
+    ListSecretsRequest, ListSecretsResponse, NameUserRequest, NameUserResponse, PutSecretRequest,
+    PutSecretResponse, RevealSecretsRequest, RevealSecretsResponse,
 };
 use contracts::scheduler::scheduler_server::Scheduler;
 use contracts::scheduler::{
@@ -57,6 +57,14 @@ impl Registry for Others {
             scopes: vec![scope.into()],
             roles: roles.into_iter().map(str::to_owned).collect(),
             ..Default::default()
+        }))
+    }
+
+    async fn name_user(&self, _: Request<NameUserRequest>) -> Answer<NameUserResponse> {
+        // Whose everything is already.
+        Ok(Response::new(NameUserResponse {
+            id: "olga".into(),
+            name: "owner".into(),
         }))
     }
 

@@ -45,7 +45,7 @@ const COLUMNS: [Column; 10] = [
 ];
 
 /// Action × role of a pipeline: SA, O, A, M, PU, S, U, G, ∅, and those who read everything.
-const ACTIONS: [(&str, &str); 11] = [
+const ACTIONS: [(&str, &str); 13] = [
     ("view", "✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔"),
     ("start", "✔ ✔ ✔ ✔ ✔ ✔ ✔ – ✔ –"),
     ("stop", "✔ ✔ ✔ ✔ ✔ ✔ ✔ – ✔ –"),
@@ -55,8 +55,10 @@ const ACTIONS: [(&str, &str); 11] = [
     ("edit step details", "✔ ✔ ✔ ✔ ✔ ✔ – – ✔ –"),
     ("edit access rules", "✔ ✔ ✔ ✔ ✔ ✔ – – ✔ –"),
     ("edit workflow", "✔ ✔ ✔ – – ✔ – – ✔ –"),
+    ("publish", "✔ ✔ ✔ ✔ – – – – ✔ –"),
     ("transfer", "✔ ✔ ✔ – – ✔ – – – –"),
     ("delete", "✔ ✔ ✔ – – – – – – –"),
+    ("lock", "✔ ✔ ✔ ✔ – – – – – –"),
 ];
 
 /// Whether one of a column may do an action.
@@ -198,6 +200,10 @@ pub(crate) const ROUTES: &[Route] = &[
     row("delete", "/api/v2/pipelines/{p}", PIPELINE, action("delete")),
     row("post", "/api/v2/pipelines/{p}/stop", PIPELINE, action("stop")),
     row("post", "/api/v2/pipelines/{p}/reset", PIPELINE, action("reset")),
+    row("post", "/api/v2/pipelines/{p}/duplicate", PIPELINE, action("publish")),
+    row("post", "/api/v2/pipelines/{p}/transfer", PIPELINE, action("transfer")),
+    row("post", "/api/v2/pipelines/{p}/lock", PIPELINE, action("lock")),
+    row("post", "/api/v2/pipelines/{p}/unlock", PIPELINE, action("lock")),
     row("get", "/api/v2/pipelines/{p}/runs", PIPELINE_READ, action("view")),
     row("post", "/api/v2/pipelines/{p}/runs", PIPELINE, action("start")),
     row("get", "/api/v2/pipelines/{p}/runs/{runCount}", STATUS_AND_LOGS, action("view")),
@@ -216,6 +222,9 @@ pub(crate) const ROUTES: &[Route] = &[
     row("put", "/api/v2/tools/{t}", TOOLS, ELSEWHERE),
     row("patch", "/api/v2/tools/{t}", TOOLS, ELSEWHERE),
     row("delete", "/api/v2/tools/{t}", TOOLS, ELSEWHERE),
+    row("post", "/api/v2/tools/{t}/transfer", TOOLS, ELSEWHERE),
+    row("get", "/api/v2/tools/{t}/pipelines", TOOLS_READ, ELSEWHERE),
+    row("get", "/api/v2/tools/{t}/logs", TOOLS_READ, ELSEWHERE),
     row("get", "/api/v2/vault", API_READ, ELSEWHERE),
     row("post", "/api/v2/vault/rotate-key", API, ELSEWHERE),
     row("get", "/api/v2/users", API_READ, Need::SiteElsewhere(LISTERS)),

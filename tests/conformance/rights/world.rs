@@ -163,6 +163,10 @@ impl World {
                 place.definition(place.name(), &format!("echo {number}"))
             }
             ("put", _) => json!({"value": "x"}).to_string(),
+            (_, "/api/v2/pipelines/{p}/duplicate") => {
+                json!({"name": format!("copy {number}")}).to_string()
+            }
+            (_, path) if path.ends_with("/transfer") => json!({"owner": "olga"}).to_string(),
             (_, "/api/v2/pipelines" | "/api/v1/pipeline/create") => {
                 json!({"name": format!("new {number}"), "steps": []}).to_string()
             }

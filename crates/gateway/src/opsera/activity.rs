@@ -60,8 +60,15 @@ pub(crate) async fn logs(
         runs,
     };
     let page = log.page(request, &Filter::of(&input)?).await?;
+    // Of all that is asked for, where the answer has all of it: to count the rest is to read it.
+    let is_all = page.next.is_none() && input.text("before").trim().is_empty();
+    let total = is_all.then(|| ("x-total-count", page.records.len().to_string()));
     let next = page.next.map(|next| ("x-next-cursor", next));
-    Ok((AppendHeaders(next), Json(page.records)))
+    Ok((
+        AppendHeaders(next),
+        AppendHeaders(total),
+        Json(page.records),
+    ))
 }
 
 /// Whose log is read.

@@ -84,7 +84,7 @@ impl Document {
             tags: some_or(definition["tags"].take(), json!([])),
             kind: ["sdlc"],
             active: true,
-            locked: false,
+            locked: pipeline.lock.is_some(),
             created_at: Time::at(pipeline.created_at_ms),
             updated_at: Time::at(pipeline.updated_at_ms),
             revision: 0,

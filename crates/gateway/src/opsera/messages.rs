@@ -24,6 +24,10 @@ pub(super) fn paused(pipeline_id: &str) -> String {
     )
 }
 
+pub(super) fn locked(pipeline_id: &str) -> String {
+    format!("Pipeline {pipeline_id} is locked. Unlock it before running it.")
+}
+
 pub(super) fn nothing_to_run(pipeline_id: &str) -> String {
     format!("Pipeline {pipeline_id} has no enabled step.  Enable one before running it.")
 }

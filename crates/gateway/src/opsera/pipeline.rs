@@ -202,6 +202,7 @@ fn refused_start(who: &Who, id: &str, problem: Problem) -> Result<Outcome, Probl
     let message = match (problem.reason(), problem.status().as_u16()) {
         ("NOTHING_TO_RESUME", _) => messages::not_resumed(id, problem.detail()),
         ("PAUSED", _) => messages::paused(id),
+        ("LOCKED", _) => messages::locked(id),
         ("NO_STEP", _) => messages::nothing_to_run(id),
         ("KEY_REUSED", _) => return Err(problem),
         (_, 409) => messages::refused(id, problem.detail()),

@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 use contracts::registry::registry_server::{Registry, RegistryServer};
 use contracts::registry::{
     AuthenticateRequest, AuthenticateResponse, DeleteSecretRequest, DeleteSecretResponse,
-    ListSecretsRequest, ListSecretsResponse, PutSecretRequest, PutSecretResponse,
-    RevealSecretsRequest, RevealSecretsResponse,
+    ListSecretsRequest, ListSecretsResponse, NameUserRequest, NameUserResponse, PutSecretRequest,
+    PutSecretResponse, RevealSecretsRequest, RevealSecretsResponse,
 };
 use runtime::{Tasks, route};
 use tonic::service::Routes;
@@ -29,6 +29,12 @@ impl Registry for Scopes {
             scopes,
             ..Default::default()
         }))
+    }
+    async fn name_user(
+        &self,
+        _: tonic::Request<NameUserRequest>,
+    ) -> Result<Answer<NameUserResponse>, Status> {
+        Err(Status::internal("not here"))
     }
     async fn put_secret(
         &self,

@@ -11,8 +11,8 @@ use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuil
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    audit, executors, explain, gates, groups, logs, pipelines, runs, secrets, tokens, tools, users,
-    vault,
+    audit, custody, executors, explain, gates, groups, logs, pipelines, runs, secrets, tokens,
+    tool_uses, tools, users, vault,
 };
 use crate::problem;
 
@@ -29,10 +29,12 @@ const PROBLEM: &str = "Problem";
     paths(
         pipelines::list, pipelines::create, pipelines::read, pipelines::replace, pipelines::delete,
         pipelines::stop, pipelines::reset,
+        custody::duplicate, custody::transfer, custody::lock, custody::unlock,
         runs::list, runs::start, runs::read, runs::stop, runs::resume, logs::read, explain::read,
         gates::approve, gates::reject,
         secrets::list, secrets::set, secrets::delete,
         tools::list, tools::create, tools::read, tools::replace, tools::update, tools::delete,
+        tools::transfer, tool_uses::pipelines, tool_uses::logs,
         vault::read, vault::rotate_key,
         users::list, users::create, users::read, users::change, users::revoke_tokens,
         groups::list, groups::read, groups::put, groups::delete, groups::add, groups::remove,

@@ -1,12 +1,12 @@
 //! A pipeline, as answers show it.
 
-use contracts::pipeline::{Pipeline, Step};
+use contracts::pipeline::{Lock, Pipeline, Step};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::Person;
 use super::run_view::RunView;
+use super::{Person, some};
 use crate::time::Time;
 
 /// A pipeline.
@@ -39,6 +39,31 @@ pub(crate) struct PipelineView {
     steps: Vec<StepIds>,
     #[serde(skip_serializing_if = "Option::is_none")]
     latest_run: Option<RunView>,
+    /// What keeps it from being run; absent unless it is locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock: Option<LockView>,
+}
+
+/// What keeps a pipeline from being run.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Lock)]
+struct LockView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<Person>,
+    at: Time,
+}
+
+impl LockView {
+    fn of(lock: Lock) -> Self {
+        Self {
+            reason: some(lock.reason),
+            by: lock.actor.map(Person::of),
+            at: Time::at(lock.at_ms),
+        }
+    }
 }
 
 /// A step under its permanent ids, which it keeps as long as its `id` stays.
@@ -84,6 +109,7 @@ impl PipelineView {
             definition: None,
             steps: Vec::new(),
             latest_run: pipeline.latest_run.map(RunView::of),
+            lock: pipeline.lock.map(LockView::of),
         }
     }
 }

@@ -8,12 +8,13 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use contracts::registry::{
     CreateToolRequest, DeleteToolRequest, GetToolRequest, ListToolsRequest, ToolRef,
-    UpdateToolRequest,
+    TransferToolRequest, UpdateToolRequest,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::custody::TransferBody;
 use super::tool_view::{Properties, ToolView, on_wire};
 use super::{PageQuery, some};
 use crate::Gateway;
@@ -149,6 +150,25 @@ pub(crate) async fn delete(
     };
     gateway.peers.tools().delete_tool(request).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives a tool to another owner.
+#[utoipa::path(post, path = "/api/v2/tools/{t}/transfer", operation_id = "transferTool", tag = "tools",
+    request_body = TransferBody, responses((status = 200, body = ToolView)))]
+pub(crate) async fn transfer(
+    State(gateway): State<Arc<Gateway>>,
+    who: Who,
+    Path(t): Path<String>,
+    content: Content,
+) -> Result<Json<ToolView>, Problem> {
+    let TransferBody { owner } = content.json()?;
+    let request = TransferToolRequest {
+        caller: Some(who.caller()),
+        tool: Some(ToolRef { text: t }),
+        owner,
+    };
+    let tool = gateway.peers.tools().transfer_tool(request).await?;
+    Ok(Json(ToolView::of(tool.into_inner())))
 }
 
 async fn change(

@@ -21,6 +21,8 @@ use crate::store::{Answer, Begun, Calls, Ending, Handover, Store};
 use crate::tools::{self, Resolved};
 use crate::{Error, Outside};
 
+/// What an operation is called that a step describes itself.
+const OWN_OPERATION: &str = "custom";
 /// Characters that are kept of what kept an attempt from being carried out.
 const MOST_OF_A_FAULT: usize = 1000;
 
@@ -96,9 +98,19 @@ impl Attempts {
                 tool: &tool.tool,
                 kind: tool.kind.as_deref().unwrap_or_default(),
             };
+            let operation = tool.operation.as_str().unwrap_or(OWN_OPERATION);
+            let of_try = (position, grant.r#try);
             match tools::resolve(&self.registry, need).await? {
-                Resolved::Tool(tool) => grant.tool_json = tool,
+                Resolved::Tool { id, json } => {
+                    let run_id = &answer.row.id;
+                    self.store.note_tool(run_id, of_try, &id, operation).await?;
+                    grant.tool_json = json;
+                }
                 Resolved::Served(tool) => {
+                    let run_id = &answer.row.id;
+                    self.store
+                        .note_tool(run_id, of_try, &tool.id, operation)
+                        .await?;
                     return self.request(answer, position, &account, tool).await;
                 }
                 Resolved::Refused(message) => return Ok(Granted::Refused(message)),

@@ -4,7 +4,7 @@ use contracts::access::Right;
 use contracts::id::is_object_id;
 use contracts::message::StopMode as StopMessage;
 use contracts::pipeline as wire;
-use runtime::{Aside, Fault as _, Kind};
+use runtime::{Aside, Fault as _, Kind, Route};
 use steps::{Definition, Faults};
 use tonic::{Request, Response, Status};
 
@@ -12,6 +12,8 @@ use super::{gates, view};
 use crate::Error;
 use crate::caller::Caller;
 use crate::entity::pipeline;
+use crate::owner;
+use crate::record::from_json;
 use crate::reference::Reference;
 use crate::run::{EndCause, StopMode};
 use crate::store::{Define, Origin, Start, StopAll, Store, conflict_fault, conflict_itself};
@@ -21,13 +23,15 @@ pub(crate) struct Pipelines {
     store: Store,
     /// Where definitions are read: one of 1 MiB can take a large part of a second.
     reading: Aside,
+    registry: Route,
 }
 
 impl Pipelines {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store, registry: Route) -> Self {
         Self {
             store,
             reading: Aside::sparing(),
+            registry,
         }
     }
 
@@ -75,6 +79,29 @@ impl Pipelines {
         }
     }
 
+    /// Stores a definition: of a new pipeline, or of the one that is named.
+    async fn store_definition(
+        &self,
+        caller: Caller,
+        definition: Definition,
+        what: What,
+    ) -> Result<wire::Pipeline, Error> {
+        let conflicts = self.conflicts(&caller, &definition).await?;
+        self.store
+            .check_circle(caller.account(), what.pipeline_id.as_deref(), &definition)
+            .await?;
+        let define = Define {
+            by: caller.clone(),
+            pipeline_id: what.pipeline_id,
+            definition,
+            conflicts,
+            upsert: what.upsert,
+            copy_of: what.copy_of,
+        };
+        let stored = self.store.define(define).await?;
+        view::pipeline(&self.store, &stored.row, &caller, stored.created).await
+    }
+
     async fn whole_run(
         &self,
         row: &crate::entity::run::Model,
@@ -98,20 +125,96 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             Some(reference) => Some(self.find(&caller, Some(reference), Right::View).await?.id),
             None => None,
         };
-        let conflicts = self.conflicts(&caller, &definition).await?;
-        self.store
-            .check_circle(caller.account(), pipeline_id.as_deref(), &definition)
-            .await?;
-        let define = Define {
-            by: caller.clone(),
+        let what = What {
             pipeline_id,
-            definition,
-            conflicts,
             upsert: request.upsert,
+            copy_of: None,
         };
-        let stored = self.store.define(define).await?;
-        let view = view::pipeline(&self.store, &stored.row, &caller, stored.created);
+        let stored = self.store_definition(caller, definition, what);
+        Ok(Response::new(stored.await?))
+    }
+
+    async fn duplicate(
+        &self,
+        request: Request<wire::DuplicateRequest>,
+    ) -> Result<Response<wire::Pipeline>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let row = self.find(&caller, request.pipeline, Right::Publish).await?;
+        let source = self.store.version(&row).await?.definition;
+        let definition = self.definition(renamed(&source, &request.name)?).await?;
+        let what = What {
+            copy_of: Some(row.id),
+            ..What::default()
+        };
+        let stored = self.store_definition(caller, definition, what);
+        Ok(Response::new(stored.await?))
+    }
+
+    async fn transfer(
+        &self,
+        request: Request<wire::TransferRequest>,
+    ) -> Result<Response<wire::Pipeline>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let row = self
+            .find(&caller, request.pipeline, Right::Transfer)
+            .await?;
+        let owner = owner::named(&self.registry, caller.account(), &request.owner).await?;
+        let row = self.store.transfer(&row, &caller, owner).await?;
+        let view = view::pipeline(&self.store, &row, &caller, false);
         Ok(Response::new(view.await?))
+    }
+
+    async fn set_lock(
+        &self,
+        request: Request<wire::SetLockRequest>,
+    ) -> Result<Response<wire::Pipeline>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let row = self.find(&caller, request.pipeline, Right::Lock).await?;
+        let reason = bounded("reason", request.reason, 1000)?;
+        let reason = request.locked.then_some(reason);
+        let row = self.store.set_lock(&row, &caller, reason).await?;
+        let view = view::pipeline(&self.store, &row, &caller, false);
+        Ok(Response::new(view.await?))
+    }
+
+    async fn list_tool_pipelines(
+        &self,
+        request: Request<wire::ListToolPipelinesRequest>,
+    ) -> Result<Response<wire::ListToolPipelinesResponse>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let names: Vec<String> = request.names.into_iter().take(10).collect();
+        let after = number(&request.cursor)?.unwrap_or(0);
+        let limit = request.limit.clamp(1, 100) as usize;
+        let (found, next) = self
+            .store
+            .tool_pipelines(&caller, &names, after, limit)
+            .await?;
+        Ok(Response::new(wire::ListToolPipelinesResponse {
+            pipelines: found.into_iter().map(view::tool_pipeline).collect(),
+            next_cursor: next.map(|it| it.to_string()).unwrap_or_default(),
+        }))
+    }
+
+    async fn list_tool_runs(
+        &self,
+        request: Request<wire::ListToolRunsRequest>,
+    ) -> Result<Response<wire::ListToolRunsResponse>, Status> {
+        let request = request.into_inner();
+        let caller = Caller::of(request.caller)?;
+        let before = number(&request.cursor)?.unwrap_or(i64::MAX);
+        let limit = request.limit.clamp(1, 100) as usize;
+        let (found, next) = self
+            .store
+            .tool_runs(&caller, &request.tool_id, before, limit)
+            .await?;
+        Ok(Response::new(wire::ListToolRunsResponse {
+            runs: found.into_iter().map(view::tool_run).collect(),
+            next_cursor: next.map(|it| it.to_string()).unwrap_or_default(),
+        }))
     }
 
     async fn get_pipeline(
@@ -298,6 +401,33 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             next_cursor,
         }))
     }
+}
+
+/// Which pipeline a definition is for.
+#[derive(Debug, Default)]
+struct What {
+    /// None for a new one.
+    pipeline_id: Option<String>,
+    /// Or for the one of its name.
+    upsert: bool,
+    /// The one that it is a copy of.
+    copy_of: Option<String>,
+}
+
+/// A stored definition under another name.
+fn renamed(definition: &str, name: &str) -> Result<String, Error> {
+    let mut definition: serde_json::Map<String, serde_json::Value> = from_json(definition)?;
+    definition.insert("name".into(), name.into());
+    Ok(serde_json::Value::Object(definition).to_string())
+}
+
+/// The number of a cursor of ours.
+fn number(text: &str) -> Result<Option<i64>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || Error::Invalid("the cursor is not one of an earlier answer".into());
+    text.parse().map(Some).map_err(|_| wrong())
 }
 
 /// A user's key and a minted one have namespaces of their own.

@@ -23,6 +23,7 @@ mod actions;
 mod children;
 mod company;
 mod conflicts;
+mod custody;
 mod faults;
 mod gates;
 mod pruning;
@@ -62,29 +63,40 @@ async fn service() -> Service {
 async fn service_with(outside: crate::Outside) -> Service {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().display());
-    service_on_with(folder, &url, outside).await
+    service_as(folder, &url, (crate::Config::default(), outside)).await
+}
+
+/// The same with this configuration.
+async fn service_of(config: crate::Config) -> Service {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().display());
+    service_as(folder, &url, (config, crate::Outside::Reached)).await
 }
 
 async fn service_on(folder: tempfile::TempDir, url: &str) -> Service {
     // The tests are on the bus, too.
-    service_on_with(folder, url, crate::Outside::Reached).await
+    let usual = (crate::Config::default(), crate::Outside::Reached);
+    service_as(folder, url, usual).await
 }
 
-async fn service_on_with(folder: tempfile::TempDir, url: &str, outside: crate::Outside) -> Service {
+async fn service_as(
+    folder: tempfile::TempDir,
+    url: &str,
+    (config, outside): (crate::Config, crate::Outside),
+) -> Service {
     let (tasks, ready) = (Tasks::new(), Readiness::new());
     let database = Database::open::<crate::Migrator>(url, "pipeline", &ready)
         .await
         .unwrap();
-    let config = outbox::bus::Config {
+    let of_bus = outbox::bus::Config {
         url: format!("embedded:{}", folder.path().join("bus").display()),
         ..Default::default()
     };
-    let bus = Bus::open(&config, &ready, &tasks).await.unwrap();
+    let bus = Bus::open(&of_bus, &ready, &tasks).await.unwrap();
     let registry =
         Routes::new(RegistryServer::new(NoSuchName)).add_service(ToolsServer::new(NoSuchName));
     let registry = route::local(registry, route::LIMIT);
     let own = database.clone();
-    let config = crate::Config::default();
     let routes = crate::start_with(config, own, (&bus, outside), registry, &tasks);
     let route = route::local(routes, route::LIMIT);
     Service {

@@ -15,7 +15,7 @@ use crate::record::{self, from_json};
 use crate::rules::without_step_details;
 use crate::run::{Actor, Run, Stop};
 use crate::state::State;
-use crate::store::{Blocker, Store};
+use crate::store::{Blocker, Lock, Store, ToolPipeline, ToolRun};
 
 /// A run without its steps, as lists show it.
 pub(crate) fn summary(row: &run::Model, pipeline: &pipeline::Model) -> Result<wire::Run, Error> {
@@ -179,6 +179,7 @@ pub(crate) async fn pipeline(
         steps: steps.collect(),
         created,
         role: standing.role_name().to_owned(),
+        lock: Lock::of(row)?.map(lock),
         ..Default::default()
     };
     if row.run_count > 0 {
@@ -190,4 +191,39 @@ pub(crate) async fn pipeline(
         view.latest_ended_run = ended.map(|run| summary(&run, row)).transpose()?;
     }
     Ok(view)
+}
+
+fn lock(lock: Lock) -> wire::Lock {
+    wire::Lock {
+        reason: lock.reason,
+        actor: Some(news::actor_message(&lock.actor)),
+        at_ms: lock.at_ms,
+    }
+}
+
+/// A pipeline that uses a tool.
+pub(crate) fn tool_pipeline(found: ToolPipeline) -> wire::ToolPipeline {
+    wire::ToolPipeline {
+        id: found.row.id,
+        number: found.row.number,
+        name: found.row.name,
+        steps: found.steps,
+    }
+}
+
+/// A try of a step with a tool.
+pub(crate) fn tool_run(found: ToolRun) -> wire::ToolRun {
+    wire::ToolRun {
+        pipeline_id: found.pipeline.id,
+        pipeline_name: found.pipeline.name,
+        run_id: found.run.id,
+        run_count: found.run.run_count,
+        step_id: found.step_id,
+        r#try: found.row.of_try.cast_unsigned(),
+        operation: found.row.operation,
+        state: news::step_state(found.state).into(),
+        message: found.message,
+        at_ms: found.row.at_ms,
+        ended_at_ms: found.ended_at_ms.unwrap_or_default(),
+    }
 }

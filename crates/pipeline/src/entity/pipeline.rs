@@ -23,6 +23,8 @@ pub(crate) struct Model {
     pub(crate) deleted_at_ms: Option<i64>,
     /// It names pipelines that must not run at the same time, or others name it.
     pub(crate) has_conflicts: bool,
+    /// What keeps it from being run, as JSON.
+    pub(crate) locked: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -107,15 +107,26 @@ impl Store {
     ) -> Pin<Box<dyn Future<Output = Result<Decided, Error>> + Send + 'a>> {
         Box::pin(async move {
             let pipeline = self.any_pipeline(&child.pipeline_id).await?;
-            decide.by.must(Right::Approve, &pipeline, &pipeline.id)?;
+            self.must(&decide.by, Right::Approve, &pipeline, &pipeline.id)?;
             let below = Decide {
                 run_count: child.run_count,
                 step: String::new(),
                 ..decide.clone()
             };
-            let decided = self.decide(&pipeline, &below).await?;
+            let repeated = match self.decide(&pipeline, &below).await {
+                Ok(decided) => decided.repeated,
+                Err(Error::NotOpen(what)) => {
+                    let user = &decide.by.actor().user_id;
+                    match self.decided_below(&child, user).await? {
+                        Some(approved) if approved == decide.approve => true,
+                        Some(approved) => return Err(Error::Decided(approved)),
+                        None => return Err(Error::NotOpen(what)),
+                    }
+                }
+                Err(error) => return Err(error),
+            };
             let row = self.run_row(parent_id).await?;
-            Ok(Decided { row, ..decided })
+            Ok(Decided { row, repeated })
         })
     }
 

@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use steps::{Definition, Plan};
 
-use super::{Store, Untold, conflicts};
+use super::{Store, Untold, conflicts, tools};
 use crate::Error;
 use crate::caller::Caller;
 use crate::entity::{pipeline, run, step, version};
@@ -33,6 +33,8 @@ pub(crate) struct Define {
     pub(crate) conflicts: Vec<String>,
     /// Give the pipeline of the same name a new version if there is one.
     pub(crate) upsert: bool,
+    /// The pipeline whose definition it is a copy of.
+    pub(crate) copy_of: Option<String>,
 }
 
 /// What became of a definition.
@@ -74,11 +76,12 @@ impl Store {
         let row = save_pipeline(&tx, existing, &define, access, now_ms).await?;
         save_version(&tx, &row, &define, &definition, now_ms).await?;
         save_step_ids(&tx, &row, &define.definition, now_ms).await?;
+        tools::replace_uses(&tx, &row.id, &define.definition).await?;
         if row.has_conflicts || !define.conflicts.is_empty() {
             let concerned = locked.into_keys().chain([row.id.clone()]).collect();
             conflicts::replace(&tx, &row.id, &define.conflicts, concerned, now_ms).await?;
         }
-        let news = defined(&row, &define.by, before, definition, now_ms)?;
+        let news = defined(&row, &define, before, definition, now_ms)?;
         outbox::announce_all(&tx, news, now_ms).await?;
         tx.commit().await?;
         self.relay.ring();
@@ -95,10 +98,7 @@ impl Store {
         let has_conflicts = locked.values().any(|it| it.has_conflicts);
         let row = &locked.remove(&row.id).ok_or_else(gone)?;
         by.must(Right::Delete, row, &row.name)?;
-        let open = run::Entity::find()
-            .filter(run::Column::PipelineId.eq(&row.id))
-            .filter(run::Column::EndedAtMs.is_null());
-        if open.limit(1).count(&*tx).await? > 0 {
+        if has_unfinished(&tx, &row.id).await? {
             return Err(Error::Unfinished(row.name.clone()));
         }
         let hidden = pipeline::ActiveModel {
@@ -241,7 +241,16 @@ async fn lock_name(tx: &DatabaseTransaction, account: &str, name: &str) -> Resul
     Ok(())
 }
 
-async fn lock_pipeline(
+/// Whether a run of the pipeline has not ended.
+pub(super) async fn has_unfinished(tx: &DatabaseTransaction, id: &str) -> Result<bool, Error> {
+    let open = run::Entity::find()
+        .filter(run::Column::PipelineId.eq(id))
+        .filter(run::Column::EndedAtMs.is_null())
+        .limit(1);
+    Ok(open.count(tx).await? > 0)
+}
+
+pub(super) async fn lock_pipeline(
     tx: &DatabaseTransaction,
     row: &pipeline::Model,
 ) -> Result<pipeline::Model, Error> {
@@ -280,7 +289,7 @@ fn may_define(
 
 fn defined(
     row: &pipeline::Model,
-    by: &Caller,
+    Define { by, copy_of, .. }: &Define,
     before: String,
     after: String,
     now_ms: i64,
@@ -291,10 +300,10 @@ fn defined(
         version: row.version.cast_unsigned(),
         actor: Some(news::actor_message(by.actor())),
     };
-    let action = if before.is_empty() {
-        "create"
-    } else {
-        "update"
+    let (action, before) = match copy_of {
+        Some(id) => ("duplicate", serde_json::json!({"copyOf": id}).to_string()),
+        None if before.is_empty() => ("create", before),
+        None => ("update", before),
     };
     let mut news = vec![Announcement::of(&defined)?];
     if let Some(acted) = by.acted(action, row, now_ms) {
@@ -341,6 +350,7 @@ async fn save_pipeline(
         updated_at_ms: Set(now_ms),
         deleted_at_ms: Set(None),
         has_conflicts: Set(false),
+        locked: Set(None),
     };
     Ok(pipeline::Entity::insert(first)
         .exec_with_returning(tx)

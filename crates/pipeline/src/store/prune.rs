@@ -11,7 +11,9 @@ use sea_orm::{
 
 use super::Store;
 use crate::Error;
-use crate::entity::{attempt, child, decision, origin, pipeline, run, run_step, step, version};
+use crate::entity::{
+    attempt, child, decision, origin, pipeline, run, run_step, step, tool_run, tool_use, version,
+};
 
 /// Rows removed a transaction, but for what goes with them.
 const AT_ONCE: u64 = 200;
@@ -48,6 +50,11 @@ impl Store {
         let lasting = origin::Column::ExpiresAtMs.is_null();
         origin::Entity::delete_many()
             .filter(lasting.and(origin::Column::RunId.is_in(&ids)))
+            .exec(&*tx)
+            .await?;
+        let uses = tool_run::Column::RunId.is_in(&ids);
+        tool_run::Entity::delete_many()
+            .filter(uses)
             .exec(&*tx)
             .await?;
         let attempts = attempt::Column::RunId.is_in(&ids);
@@ -215,6 +222,10 @@ impl Store {
         let tx = self.database.begin().await?;
         step::Entity::delete_many()
             .filter(step::Column::PipelineId.eq(id))
+            .exec(&*tx)
+            .await?;
+        tool_use::Entity::delete_many()
+            .filter(tool_use::Column::PipelineId.eq(id))
             .exec(&*tx)
             .await?;
         pipeline::Entity::delete_many()

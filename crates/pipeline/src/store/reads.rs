@@ -49,7 +49,7 @@ impl Store {
                 0 => {}
                 1 => {
                     let row = rows.remove(0);
-                    caller.must(right, &row, &name)?;
+                    self.must(caller, right, &row, &name)?;
                     return Ok(row);
                 }
                 _ => {

@@ -154,6 +154,7 @@ impl Store {
         let pipeline = batch.pipelines.get(id).filter(is_its).cloned();
         let pipeline = pipeline.ok_or_else(|| Error::NoPipeline(id.clone()))?;
         start.by.must(Right::Run, &pipeline, id)?;
+        super::custody::check_unlocked(&pipeline)?;
         if start.overlap == Overlap::Unless && batch.active.contains(id) {
             return Ok(Started::Active);
         }

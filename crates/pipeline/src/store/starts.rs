@@ -91,7 +91,7 @@ impl Store {
         } else {
             Right::Run
         };
-        start.by.must(right, &pipeline, &start.pipeline_id)?;
+        self.must(&start.by, right, &pipeline, &start.pipeline_id)?;
         let run_id = RunId::made_at(now_ms).to_string();
         if !claim(&tx, &origin, &run_id, &start, now_ms).await? {
             drop(tx);
@@ -99,6 +99,7 @@ impl Store {
             self.database.begin().await?.commit().await?;
             return self.started_before(&origin, &start).await;
         }
+        super::custody::check_unlocked(&pipeline)?;
         if start.unless_paused && self.is_paused(&tx, &pipeline.id).await? {
             return Err(Error::Paused(pipeline.name));
         }

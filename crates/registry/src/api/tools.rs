@@ -5,7 +5,8 @@ use contracts::message::Caller;
 use contracts::registry::tools_server::Tools as Service;
 use contracts::registry::{
     CreateToolRequest, DeleteToolRequest, DeleteToolResponse, GetToolRequest, ListToolsRequest,
-    ListToolsResponse, ResolveToolRequest, ResolveToolResponse, Tool, ToolRef, UpdateToolRequest,
+    ListToolsResponse, ResolveToolRequest, ResolveToolResponse, Tool, ToolRef, TransferToolRequest,
+    UpdateToolRequest,
 };
 use runtime::{Bell, clock};
 use serde_json::Value;
@@ -105,6 +106,20 @@ impl Service for Tools {
             .await?;
         self.bell.ring();
         Ok(Response::new(DeleteToolResponse {}))
+    }
+
+    async fn transfer_tool(
+        &self,
+        request: Request<TransferToolRequest>,
+    ) -> Result<Response<Tool>, Status> {
+        let request = request.into_inner();
+        let caller = request.caller.unwrap_or_default();
+        let reference = text(request.tool);
+        let given = self
+            .store
+            .transfer_tool(&caller, &reference, &request.owner, clock::now_ms())
+            .await?;
+        self.answer(&caller, given).await
     }
 
     async fn resolve_tool(

@@ -109,6 +109,50 @@ impl Store {
         Ok(changed)
     }
 
+    /// Gives a tool to another owner. To who has it already it changes nothing.
+    pub(crate) async fn transfer_tool(
+        &self,
+        caller: &Caller,
+        reference: &str,
+        owner: &str,
+        now_ms: i64,
+    ) -> Result<Tool, Error> {
+        let (owner, _) = self.owner(&caller.account, owner).await?;
+        let tx = self.database.begin().await?;
+        let before = self
+            .locked(&tx, caller, reference, ToolRight::Delete)
+            .await?;
+        if before.owner == owner {
+            tx.commit().await?;
+            return Ok(before);
+        }
+        let row = tool::ActiveModel {
+            number: Unchanged(before.number),
+            owner: Set(owner.clone()),
+            revision: Set(before.revision + 1),
+            updated_at_ms: Set(now_ms),
+            ..Default::default()
+        };
+        tool::Entity::update(row)
+            .exec_without_returning(&*tx)
+            .await?;
+        let owned = |id: &str| Properties::from_iter([("owner".to_owned(), json!(id))]);
+        let deed = Deed {
+            action: "transfer",
+            was: Some(owned(&before.owner)),
+            is: Some(owned(&owner)),
+        };
+        let given = Tool {
+            owner,
+            revision: before.revision + 1,
+            updated_at_ms: now_ms,
+            ..before
+        };
+        tell(&tx, caller, &given, deed, now_ms).await?;
+        tx.commit().await?;
+        Ok(given)
+    }
+
     /// Removes a tool with its secrets.
     pub(crate) async fn remove_tool(
         &self,

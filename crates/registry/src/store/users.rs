@@ -129,6 +129,17 @@ impl Store {
         })
     }
 
+    /// The id and the name of an active user of an account, to whom something may be given.
+    pub(crate) async fn owner(&self, account: &str, text: &str) -> Result<(String, String), Error> {
+        if text.trim().is_empty() {
+            return Err(unknown(text));
+        }
+        let wanted = Reference::parse(text, "");
+        let row = find(self.database.reader(), account, &wanted, false).await?;
+        let row = row.filter(|it| it.active).ok_or_else(|| unknown(text))?;
+        Ok((row.id, row.name))
+    }
+
     /// A user that the caller may read, with the names of its groups.
     pub(crate) async fn user(
         &self,

@@ -13,8 +13,8 @@ use contracts::audit::{
 use contracts::registry::registry_server::Registry;
 use contracts::registry::{
     AuthenticateRequest, AuthenticateResponse, DeleteSecretRequest, DeleteSecretResponse,
-    ListSecretsRequest, ListSecretsResponse, PutSecretRequest, PutSecretResponse,
-    RevealSecretsRequest, RevealSecretsResponse, Secret,
+    ListSecretsRequest, ListSecretsResponse, NameUserRequest, NameUserResponse, PutSecretRequest,
+    PutSecretResponse, RevealSecretsRequest, RevealSecretsResponse, Secret,
 };
 use contracts::scheduler::scheduler_server::Scheduler;
 use contracts::scheduler::{
@@ -54,6 +54,13 @@ impl Registry for Fake {
             },
             ..AuthenticateResponse::default()
         }))
+    }
+
+    async fn name_user(
+        &self,
+        _: Request<NameUserRequest>,
+    ) -> Result<Response<NameUserResponse>, Status> {
+        Err(fault(Code::NotFound, "NO_USER", "there is no such user"))
     }
 
     async fn put_secret(

@@ -1,12 +1,14 @@
 //! The pipeline service, as far as a test says.
 
-use contracts::message::RunState;
+use contracts::message::{RunState, StepState};
 use contracts::pipeline::pipelines_server::Pipelines;
 use contracts::pipeline::{
     DecideRequest, DecideResponse, DefineRequest, DeletePipelineRequest, DeletePipelineResponse,
-    GetPipelineRequest, GetRunRequest, ListPipelinesRequest, ListPipelinesResponse,
-    ListRunsRequest, ListRunsResponse, Pipeline, ResetRequest, ResetResponse, Run, StartRunRequest,
-    StartRunResponse, StopRunsRequest, StopRunsResponse,
+    DuplicateRequest, GetPipelineRequest, GetRunRequest, ListPipelinesRequest,
+    ListPipelinesResponse, ListRunsRequest, ListRunsResponse, ListToolPipelinesRequest,
+    ListToolPipelinesResponse, ListToolRunsRequest, ListToolRunsResponse, Lock, Pipeline,
+    ResetRequest, ResetResponse, Run, SetLockRequest, StartRunRequest, StartRunResponse,
+    StopRunsRequest, StopRunsResponse, ToolPipeline, ToolRun, TransferRequest,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -65,6 +67,91 @@ impl Pipelines for Fake {
     ) -> Result<Response<DeletePipelineResponse>, Status> {
         self.of_pipeline(request.into_inner().pipeline, |_| {
             Ok(DeletePipelineResponse {})
+        })
+    }
+
+    async fn duplicate(
+        &self,
+        request: Request<DuplicateRequest>,
+    ) -> Result<Response<Pipeline>, Status> {
+        let DuplicateRequest { pipeline, name, .. } = request.into_inner();
+        self.of_pipeline(pipeline, |behind| {
+            Ok(Pipeline {
+                name,
+                created: true,
+                ..behind.pipeline.clone()
+            })
+        })
+    }
+
+    async fn transfer(
+        &self,
+        request: Request<TransferRequest>,
+    ) -> Result<Response<Pipeline>, Status> {
+        let TransferRequest {
+            pipeline, owner, ..
+        } = request.into_inner();
+        self.of_pipeline(pipeline, |behind| {
+            behind.pipeline.owner = owner;
+            Ok(behind.pipeline.clone())
+        })
+    }
+
+    async fn set_lock(
+        &self,
+        request: Request<SetLockRequest>,
+    ) -> Result<Response<Pipeline>, Status> {
+        let request = request.into_inner();
+        self.of_pipeline(request.pipeline, |behind| {
+            let lock = Lock {
+                reason: request.reason,
+                at_ms: 1_600_000_000_000,
+                ..Default::default()
+            };
+            behind.pipeline.lock = request.locked.then_some(lock);
+            Ok(behind.pipeline.clone())
+        })
+    }
+
+    async fn list_tool_pipelines(
+        &self,
+        request: Request<ListToolPipelinesRequest>,
+    ) -> Result<Response<ListToolPipelinesResponse>, Status> {
+        let names = request.into_inner().names;
+        self.answer(|behind| {
+            let pipeline = ToolPipeline {
+                id: behind.pipeline.id.clone(),
+                number: 1,
+                name: behind.pipeline.name.clone(),
+                steps: names,
+            };
+            Ok(ListToolPipelinesResponse {
+                pipelines: vec![pipeline],
+                next_cursor: String::new(),
+            })
+        })
+    }
+
+    async fn list_tool_runs(
+        &self,
+        request: Request<ListToolRunsRequest>,
+    ) -> Result<Response<ListToolRunsResponse>, Status> {
+        let run = ToolRun {
+            run_id: request.into_inner().tool_id,
+            run_count: 3,
+            step_id: "build".into(),
+            r#try: 1,
+            operation: "run".into(),
+            state: StepState::Failed.into(),
+            message: "no".into(),
+            at_ms: 1_600_000_000_000,
+            ..Default::default()
+        };
+        self.answer(|_| {
+            Ok(ListToolRunsResponse {
+                runs: vec![run],
+                next_cursor: String::new(),
+            })
         })
     }
 

@@ -3,7 +3,8 @@
 use contracts::registry::tools_server::Tools;
 use contracts::registry::{
     CreateToolRequest, DeleteToolRequest, DeleteToolResponse, GetToolRequest, ListToolsRequest,
-    ListToolsResponse, ResolveToolRequest, ResolveToolResponse, Tool, ToolRef, UpdateToolRequest,
+    ListToolsResponse, ResolveToolRequest, ResolveToolResponse, Tool, ToolRef, TransferToolRequest,
+    UpdateToolRequest,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -62,6 +63,18 @@ impl Tools for Fake {
                 tools: vec![behind.tool.clone(); 2],
                 next_cursor: if first { "more".into() } else { String::new() },
             })
+        })
+    }
+
+    async fn transfer_tool(
+        &self,
+        request: Request<TransferToolRequest>,
+    ) -> Result<Response<Tool>, Status> {
+        let request = request.into_inner();
+        known(request.tool)?;
+        self.answer(|behind| {
+            behind.tool.owner = request.owner;
+            Ok(behind.tool.clone())
         })
     }
 

@@ -95,22 +95,20 @@ async fn a_childs_gate_is_decided_on_its_parent() {
     assert_eq!(service.begin(&child, 1, "x").await.verdict(), Verdict::Over);
     let waiting = service.run(&parent, 1).await;
     assert_eq!(waiting.steps[0].gate.as_ref().unwrap().message, "Now?");
-    for (step, approve) in [("go", true), ("", true)] {
+    for (step, repeated) in [("go", None), ("", Some(false)), ("kid", Some(true))] {
         let request = DecideRequest {
             caller: Some(caller()),
             pipeline: Some(PipelineRef {
                 text: parent.id.clone(),
             }),
+            run_count: 1,
             step: step.into(),
-            approve,
+            approve: true,
             ..Default::default()
         };
         let decided = service.pipelines.decide(request).await;
-        assert_eq!(
-            decided.is_err(),
-            step == "go",
-            "the parent has no such step"
-        );
+        // The parent has no step of the child's.
+        assert_eq!(decided.ok().map(|it| it.into_inner().repeated), repeated);
     }
     let is_ended = |run: &Run| run.state().is_final();
     let ended = service.when(&parent, 1, is_ended).await;

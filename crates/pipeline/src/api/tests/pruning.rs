@@ -21,7 +21,7 @@ async fn old_runs_go_but_the_latest_of_a_pipeline_and_those_that_go_on_stay() {
             service.report(&run, 1, Outcome::Succeeded).await;
         }
     }
-    let store = Store::new(service.database.clone(), Bell::new());
+    let store = Store::new(service.database.clone(), Bell::new(), true);
     let now_ms = clock::now_ms();
     for before_ms in [now_ms - 3_600_000, now_ms + 2000] {
         assert!(!store.prune_runs(before_ms).await.unwrap());
@@ -48,7 +48,7 @@ async fn old_versions_go_but_the_latest_and_those_of_runs_stay() {
             }
             service.upsert(&source(number)).await;
         }
-        let store = Store::new(service.database.clone(), Bell::new());
+        let store = Store::new(service.database.clone(), Bell::new(), true);
         let now_ms = clock::now_ms();
         for (before_ms, left) in [(now_ms - 3_600_000, 106), (now_ms + 2000, 101)] {
             store.prune_versions(before_ms).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_deleted_pipeline_goes_with_its_last_run_and_its_number_is_not_given_a
             }),
         };
         service.pipelines.delete_pipeline(request).await.unwrap();
-        let store = Store::new(service.database.clone(), Bell::new());
+        let store = Store::new(service.database.clone(), Bell::new(), true);
         let now_ms = clock::now_ms();
         for (before_ms, left) in [(now_ms - 3_600_000, 1), (now_ms + 2000, 0)] {
             assert!(!store.prune_pipelines(before_ms).await.unwrap());

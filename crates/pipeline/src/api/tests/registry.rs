@@ -19,6 +19,19 @@ impl wire::registry_server::Registry for NoSuchName {
         Err(refusal())
     }
 
+    async fn name_user(
+        &self,
+        request: Request<wire::NameUserRequest>,
+    ) -> Result<Response<wire::NameUserResponse>, Status> {
+        match request.into_inner().user.as_str() {
+            "bob@example.org" => Ok(Response::new(wire::NameUserResponse {
+                id: "bob".into(),
+                name: "user bob".into(),
+            })),
+            _ => Err(Status::not_found("there is no such user")),
+        }
+    }
+
     async fn put_secret(
         &self,
         _: Request<wire::PutSecretRequest>,
@@ -116,6 +129,13 @@ impl wire::tools_server::Tools for NoSuchName {
     async fn update_tool(
         &self,
         _: Request<wire::UpdateToolRequest>,
+    ) -> Result<Response<wire::Tool>, Status> {
+        Err(no_such_call())
+    }
+
+    async fn transfer_tool(
+        &self,
+        _: Request<wire::TransferToolRequest>,
     ) -> Result<Response<wire::Tool>, Status> {
         Err(no_such_call())
     }

@@ -7,14 +7,47 @@ use sea_orm::{
 
 use super::Decide;
 use crate::Error;
-use crate::entity::{pipeline, run, run_step};
+use crate::entity::{child, decision, pipeline, run, run_step};
 use crate::store::Store;
 use crate::store::children::DEEPEST;
 
 /// Runs of a pipeline that may be looked at for a gate that isn't named.
 const OPEN: u64 = 100;
 
+/// Child runs of a level that are looked at for a decision that was made before.
+const BELOW: u64 = 1000;
+
 impl Store {
+    /// What a person decided last at a gate of a run or of the runs below it.
+    pub(super) async fn decided_below(
+        &self,
+        row: &run::Model,
+        user: &str,
+    ) -> Result<Option<bool>, Error> {
+        let mut ids = vec![row.id.clone()];
+        let mut next = ids.clone();
+        for _ in 0..DEEPEST {
+            let children = child::Entity::find()
+                .filter(child::Column::ParentId.is_in(next))
+                .filter(child::Column::RunId.is_not_null())
+                .limit(BELOW)
+                .all(self.database.reader())
+                .await?;
+            next = children.into_iter().filter_map(|it| it.run_id).collect();
+            if next.is_empty() {
+                break;
+            }
+            ids.extend(next.iter().cloned());
+        }
+        let last = decision::Entity::find()
+            .filter(decision::Column::RunId.is_in(ids))
+            .filter(decision::Column::UserId.eq(user))
+            .order_by_desc(decision::Column::AtMs)
+            .one(self.database.reader())
+            .await?;
+        Ok(last.map(|it| it.approved))
+    }
+
     /// The child run at whose gate a decision is meant: that of a step which is named, or which is the
     /// only one that waits for people.
     pub(super) async fn child_to_decide(
