@@ -7,14 +7,18 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::IntoResponse as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use harness::api::{assert_end, states, step_of};
-use harness::{Story, World, eventually, shared};
+use harness::api::{assert_end, http, states, step_of};
+use harness::{Answer, Story, World, eventually, shared};
+use reqwest::Method as Verb;
 use serde_json::{Value, json};
 
 pub(crate) fn stories() -> Vec<Story> {
     shared![
         a_run_works_with_tools_and_a_stop_reaches_them,
         a_tool_that_is_not_there_fails_the_step_that_names_it,
+        it_is_told_where_a_tool_is_used_and_what_became_of_it,
+        a_tool_and_a_pipeline_are_given_to_another_owner,
+        a_locked_pipeline_is_run_by_nobody,
     ]
 }
 
@@ -160,4 +164,116 @@ async fn a_tool_that_is_not_there_fails_the_step_that_names_it(world: &World) {
     assert_end(&run, "failed", "stepFailed");
     let message = step_of(&run, "a")["message"].as_str().unwrap_or_default();
     assert!(message.contains("there is no tool"), "{message}");
+}
+
+/// Makes a user of these roles, and answers its e-mail address and a token of its own.
+async fn somebody(world: &World, roles: &[&str]) -> (String, String) {
+    let name = world.name("user");
+    let email = format!("{name}@example.org");
+    let user = json!({"name": name, "email": email, "roles": roles});
+    let made = world.api().post("/api/v2/users", &user).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let token = json!({"name": "its", "user": email});
+    let token = world.api().post("/api/v2/tokens", &token).await;
+    assert_eq!(token.status, 201, "{}", token.text);
+    (email, token.json["token"].as_str().unwrap().to_owned())
+}
+
+async fn asked(world: &World, token: &str, method: Verb, path: &str) -> Answer {
+    let request = http().request(method, format!("{}{path}", world.url()));
+    world.api().send(request.bearer_auth(token)).await
+}
+
+async fn it_is_told_where_a_tool_is_used_and_what_became_of_it(world: &World) {
+    let api = world.api();
+    let server = Server::default();
+    let url = server.start().await;
+    let tool = register(world, "generic-rest", &url).await;
+    let operation =
+        |path: &str| format!("operation: {{start: {{request: {{method: POST, path: {path}}}}}}}");
+    let steps = format!(
+        "- {{id: job, tool: {{tool: {tool}, {}}}}}\n- {{id: lost, tool: {{tool: {tool}, {}}}}}",
+        operation("/jobs"),
+        operation("/nowhere")
+    );
+    let pipeline = api.define_steps("user-of-tools", &steps).await;
+    let run = api.through(&pipeline).await;
+    assert_end(&run, "failed", "stepFailed");
+    let users = api.get(&format!("/api/v2/tools/{tool}/pipelines")).await;
+    let users = &users.json["pipelines"];
+    assert_eq!(users[0]["id"], pipeline, "{users:#}");
+    assert_eq!(users[0]["steps"], json!(["job", "lost"]));
+    let log = api.get(&format!("/api/v2/tools/{tool}/logs")).await;
+    let entries = log.json["entries"].as_array().into_iter().flatten();
+    let seen = entries.map(|it| (&it["step"], &it["status"], &it["runCount"]));
+    let seen: Vec<_> = seen.collect();
+    let expected = [("lost", "failed"), ("job", "succeeded")];
+    let expected = expected.map(|(step, status)| (json!(step), json!(status), json!(1)));
+    let expected: Vec<_> = expected.iter().map(|(a, b, c)| (a, b, c)).collect();
+    assert_eq!(seen, expected, "{}", log.text);
+    // Who doesn't see the pipeline sees nothing of it here.
+    let (_, token) = somebody(world, &["site_user"]).await;
+    for part in ["pipelines", "logs"] {
+        let path = format!("/api/v2/tools/{tool}/{part}");
+        let answer = asked(world, &token, Verb::GET, &path).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert!(!answer.text.contains(&pipeline), "{}", answer.text);
+    }
+}
+
+async fn a_tool_and_a_pipeline_are_given_to_another_owner(world: &World) {
+    let api = world.api();
+    let tool = register(world, "jenkins", "http://127.0.0.1:1").await;
+    let pipeline = api.define_steps("given", "- {id: a, run: 'true'}").await;
+    let (email, token) = somebody(world, &["site_user"]).await;
+    let things = [
+        format!("/api/v2/tools/{tool}"),
+        format!("/api/v2/pipelines/{pipeline}"),
+    ];
+    for path in things {
+        let gone = asked(world, &token, Verb::DELETE, &path).await;
+        assert!([403, 404].contains(&gone.status), "{}", gone.text);
+        let give = format!("{path}/transfer");
+        let nobody = api
+            .post(&give, &json!({"owner": "nobody@example.org"}))
+            .await;
+        assert!([400, 404].contains(&nobody.status), "{}", nobody.text);
+        let given = api.post(&give, &json!({"owner": email})).await;
+        assert_eq!(given.status, 200, "{}", given.text);
+        let own = asked(world, &token, Verb::GET, &path).await;
+        assert_eq!(own.json["owner"], given.json["owner"], "{}", own.text);
+        let gone = asked(world, &token, Verb::DELETE, &path).await;
+        assert_eq!(gone.status, 204, "{}", gone.text);
+    }
+}
+
+async fn a_locked_pipeline_is_run_by_nobody(world: &World) {
+    let api = world.api();
+    let pipeline = api.define_steps("locked", "- {id: a, run: 'true'}").await;
+    let path = format!("/api/v2/pipelines/{pipeline}");
+    let lock = json!({"reason": "freeze"});
+    let locked = api.post(&format!("{path}/lock"), &lock).await;
+    assert_eq!(locked.status, 200, "{}", locked.text);
+    assert_eq!(locked.json["lock"]["reason"], "freeze");
+    let v1 = json!({"pipelineId": pipeline});
+    let refused = api.post("/api/v1/pipeline/run", &v1).await;
+    let message = format!("Pipeline {pipeline} is locked. Unlock it before running it.");
+    assert_eq!(
+        refused.json,
+        json!({"status": "failed", "message": message})
+    );
+    let summary = api.post("/api/v1/pipeline/summary", &v1).await;
+    assert_eq!(summary.json["locked"], true, "{}", summary.text);
+    let refused = api.post(&format!("{path}/runs"), &json!({})).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    let copy = json!({"name": world.name("copy")});
+    let copy = api.post(&format!("{path}/duplicate"), &copy).await;
+    assert_eq!(copy.status, 201, "{}", copy.text);
+    let of_copy = api.through(copy.json["id"].as_str().unwrap()).await;
+    assert_end(&of_copy, "succeeded", "completed");
+    let unlocked = api.post(&format!("{path}/unlock"), &json!({})).await;
+    assert!(unlocked.json["lock"].is_null(), "{}", unlocked.text);
+    let run = api.through(&pipeline).await;
+    assert_end(&run, "succeeded", "completed");
+    assert_eq!(run["runCount"], 1);
 }

@@ -1,6 +1,6 @@
 //! Gates: a run waits for people, for as long as they take.
 
-use harness::api::{assert_end, states, step_of};
+use harness::api::{assert_end, http, states, step_of};
 use harness::{Answer, Settings, Shape, Story, World, own, shared};
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ pub(crate) fn stories() -> Vec<Story> {
         who_started_a_run_may_not_approve_it_where_the_gate_says_so,
         a_user_approves_and_rejects_by_command,
         a_failed_run_is_resumed_in_its_workspace,
+        two_of_three_people_open_a_gate,
     ];
     stories.extend(own![
         a_waiting_run_survives_a_restart_of_everything,
@@ -347,4 +348,59 @@ async fn a_failed_run_is_resumed_in_its_workspace(world: &World) {
     let said = world.penstock(&["resume", &pipeline]).await;
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains("nothing to resume"), "{said:?}");
+}
+
+/// Makes a user, and answers its e-mail address and a token of its own.
+async fn somebody(world: &World) -> (String, String) {
+    let name = world.name("approver");
+    let email = format!("{name}@example.org");
+    let user = json!({"name": name, "email": email, "roles": ["site_user"]});
+    let made = world.api().post("/api/v2/users", &user).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let token = json!({"name": "its", "user": email});
+    let token = world.api().post("/api/v2/tokens", &token).await;
+    assert_eq!(token.status, 201, "{}", token.text);
+    (email, token.json["token"].as_str().unwrap().to_owned())
+}
+
+async fn two_of_three_people_open_a_gate(world: &World) {
+    let api = world.api();
+    let people = [
+        somebody(world).await,
+        somebody(world).await,
+        somebody(world).await,
+    ];
+    let outsider = somebody(world).await;
+    let manager = |(email, _): &(String, String)| json!({"role": "manager", "user": email});
+    let roles: Vec<Value> = people.iter().map(manager).collect();
+    let definition = json!({"name": world.name("several"), "roles": roles, "steps": [
+        {"id": "go", "approval": {"message": "Ship?", "approvers": 2, "selfApproval": false}},
+        {"id": "ship", "run": "echo shipped"},
+    ]});
+    let pipeline = api.define(&definition.to_string()).await;
+    let run_count = api.start(&pipeline).await;
+    waits(world, &pipeline, run_count).await;
+    let path = format!("/api/v2/pipelines/{pipeline}/runs/{run_count}/steps/go/approve");
+    let approve = async |token: &str| {
+        let request = http().post(format!("{}{path}", world.url()));
+        let request = request.bearer_auth(token).json(&json!({}));
+        world.api().send(request).await
+    };
+    let own = api.post(&path, &json!({})).await;
+    assert_eq!(own.status, 403, "who started it: {}", own.text);
+    let stranger = approve(&outsider.1).await;
+    assert_eq!(stranger.status, 404, "{}", stranger.text);
+    for _ in 0..2 {
+        let first = approve(&people[0].1).await;
+        assert_eq!(first.status, 200, "{}", first.text);
+        assert_eq!(first.json["state"], "waiting", "one counts once");
+    }
+    let second = approve(&people[1].1).await;
+    assert_eq!(second.status, 200, "{}", second.text);
+    let run = api.ended(&pipeline, run_count).await;
+    assert_end(&run, "succeeded", "completed");
+    let decisions = step_of(&run, "go")["gate"]["decisions"].as_array();
+    assert_eq!(decisions.map(Vec::len), Some(2), "{run:#}");
+    let third = approve(&people[2].1).await;
+    assert_eq!(third.status, 409, "it is open no more: {}", third.text);
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::load::Load;
 
 /// A place, whose it is, and the passage at which it crashes.
-const POINTS: [(&str, &str, u32); 17] = [
+const POINTS: [(&str, &str, u32); 19] = [
     ("run.accepted", "pipeline", 1),
     ("run.accepted", "pipeline", 3),
     ("run.assigned", "scheduler", 1),
@@ -20,6 +20,8 @@ const POINTS: [(&str, &str, u32); 17] = [
     ("attempt.ended", "pipeline", 1),
     ("stop.accepted", "pipeline", 1),
     ("gate.decided", "pipeline", 1),
+    ("child.ended", "pipeline", 1),
+    ("child.ended", "pipeline", 2),
     ("outbox.published", "pipeline", 1),
     ("outbox.published", "pipeline", 4),
     ("message.taken", "scheduler", 1),
@@ -50,6 +52,7 @@ async fn a_crash(shape: Shape, point: &str, service: &str, count: u32) {
     let load = Load::of(&world).await;
     let lost = world.api().define_steps("lost", LOST).await;
     let gated = world.api().define_steps("gated", GATED).await;
+    let parent = parent_of_two(&world).await;
     let server = world.server(service);
     server.kill();
     server.set("PENSTOCK_FAULT_POINT", Some(&format!("{point}:{count}")));
@@ -69,13 +72,19 @@ async fn a_crash(shape: Shape, point: &str, service: &str, count: u32) {
             decide_one(&world, &gated).await;
         }
     };
+    let birth = async {
+        if point == "child.ended" {
+            bear_two(&world, &parent).await;
+        }
+    };
     let crash = async {
         assert!(!server.ended().await.success(), "{}", server.said());
         server.set("PENSTOCK_FAULT_POINT", None);
         world.start_again(server).await;
     };
     let work = until_the_crash(&world, &load, server);
-    let (started, (), (), (), ()) = tokio::join!(work, crash, stop, loss, decision);
+    let other = async { tokio::join!(stop, loss, decision, birth) };
+    let (started, (), _) = tokio::join!(work, crash, other);
     let runs = load.has_ended(&world, started).await;
     assert_eq!(runs.len(), started, "each key started one run");
     let odd = runs
@@ -134,6 +143,30 @@ async fn decide_one(world: &World, pipeline: &str) {
     assert_eq!(run["attempt"], 2, "{run:#}");
     let decisions = step_of(&run, "go")["gate"]["decisions"].as_array();
     assert_eq!(decisions.map(Vec::len), Some(1), "{run:#}");
+}
+
+/// A pipeline whose steps are two runs of another, one after the other, and a step of its own.
+async fn parent_of_two(world: &World) -> String {
+    let api = world.api();
+    let kid = api.define_steps("kid", "- {id: only, run: echo kid}").await;
+    let steps = format!(
+        "- {{id: one, pipeline: {{pipeline: {kid}}}}}\n- {{id: two, pipeline: {{pipeline: {kid}}}}}\n\
+         - {{id: on, run: echo on}}"
+    );
+    api.define_steps("parent", &steps).await
+}
+
+/// A run whose children end one after the other: each ends its step once, and the run goes on.
+async fn bear_two(world: &World, pipeline: &str) {
+    let api = world.api();
+    api.start_stubbornly(pipeline, &world.name("parent")).await;
+    let run = world.api().ended_at_last(pipeline, 1).await;
+    assert_end(&run, "succeeded", "completed");
+    for (step, run_count) in [("one", 1), ("two", 2)] {
+        let child = &step_of(&run, step)["child"];
+        assert_eq!(child["runCount"], run_count, "one run a step: {run:#}");
+        assert_eq!(child["state"], "succeeded", "{run:#}");
+    }
 }
 
 /// Starts runs until the place was passed so often, and answers how many: those that come at the

@@ -46,7 +46,15 @@ impl Rules {
 /// Keys of a step that say where it is in the workflow.
 const STRUCTURE: [&str; 4] = ["id", "needs", "always", "enabled"];
 /// Keys of every step that say how it goes about its work. All others are what the step does.
-const DETAILS: [&str; 6] = ["name", "env", "secrets", "timeout", "retry", "onLost"];
+const DETAILS: [&str; 7] = [
+    "name",
+    "env",
+    "secrets",
+    "timeout",
+    "retry",
+    "onLost",
+    "annotations",
+];
 
 /// The rights that it takes to change a definition into another one. To store the same again takes
 /// the least of them.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::duration;
 use crate::fault::Faults;
@@ -29,7 +30,7 @@ pub const MAX_CONCURRENCY: u32 = 10_000;
 /// How long a step may take unless it says otherwise. One that is done outside of executors may take for ever.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_hours(24);
 
-pub(crate) const KEYS: [&str; 9] = [
+pub(crate) const KEYS: [&str; 10] = [
     "name",
     "description",
     "visibility",
@@ -38,11 +39,22 @@ pub(crate) const KEYS: [&str; 9] = [
     "concurrency",
     "conflicts",
     "parameters",
+    "annotations",
     "steps",
 ];
 /// The keys of every step; that of its kind comes on top.
-pub(crate) const STEP_KEYS: [&str; 10] = [
-    "id", "name", "needs", "env", "secrets", "timeout", "retry", "onLost", "always", "enabled",
+pub(crate) const STEP_KEYS: [&str; 11] = [
+    "id",
+    "name",
+    "needs",
+    "env",
+    "secrets",
+    "timeout",
+    "retry",
+    "onLost",
+    "always",
+    "enabled",
+    "annotations",
 ];
 /// Keys that make no sense on a step that is done outside of executors.
 pub(crate) const INSIDE_KEYS: [&str; 5] = ["env", "secrets", "retry", "onLost", "always"];
@@ -50,6 +62,8 @@ pub(crate) const RETRY_KEYS: [&str; 5] = ["attempts", "delay", "backoff", "jitte
 pub(crate) const ROLE_KEYS: [&str; 4] = ["role", "user", "group", "siteRole"];
 pub(crate) const TAG_KEYS: [&str; 2] = ["type", "value"];
 pub(crate) const MAX_DESCRIPTION: usize = 64 * 1024;
+/// What the annotations of a pipeline or of a step may come to as JSON, in bytes.
+pub(crate) const MAX_ANNOTATIONS: usize = 16 * 1024;
 /// Roles, tags and conflicts; parameters; variables and secrets of a step.
 pub(crate) const MAX_ENTRIES: usize = 200;
 
@@ -79,6 +93,9 @@ pub struct Definition {
     /// What a run can be given, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, Parameter>,
+    /// What others want to be kept with it; nothing comes of it here.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub annotations: Map<String, Value>,
     /// Up to [`MAX_STEPS`].
     pub steps: Vec<Step>,
 }
@@ -131,6 +148,9 @@ pub struct Step {
     /// A step that is not enabled is skipped, and nothing waits for it.
     #[serde(skip_serializing_if = "is_true")]
     pub enabled: bool,
+    /// What others want to be kept with it; nothing comes of it here.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub annotations: Map<String, Value>,
 }
 
 impl Step {

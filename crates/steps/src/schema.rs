@@ -45,6 +45,7 @@ pub fn pipeline() -> Value {
                 "propertyNames": {"pattern": NAME},
                 "additionalProperties": parameter(),
             },
+            "annotations": annotations(),
             "steps": {"type": "array", "maxItems": MAX_STEPS, "items": {"$ref": "#/$defs/step"}},
         },
         "$defs": {
@@ -84,6 +85,7 @@ fn step() -> Value {
             "type": "boolean", "default": false,
         },
         "enabled": {"type": "boolean", "default": true},
+        "annotations": annotations(),
     });
     let mut kinds = Vec::new();
     for kind in &CATALOG {
@@ -96,6 +98,14 @@ fn step() -> Value {
         "required": ["id"],
         "oneOf": kinds,
         "properties": properties,
+    })
+}
+
+fn annotations() -> Value {
+    json!({
+        "description": "Anything that is to be kept with it and given back, 16 KiB at most. Nothing comes of it, and \
+                        whoever sees the definition sees it.",
+        "type": "object", "maxProperties": MAX_ENTRIES,
     })
 }
 

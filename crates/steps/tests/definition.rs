@@ -205,3 +205,27 @@ fn hostile_texts_are_judged_in_time() {
         assert!(started.elapsed().as_secs() < 10);
     }
 }
+
+#[test]
+fn annotations_are_kept_as_they_are_said_and_bounded() {
+    let said = r#"{name: x, annotations: {opsera: {type: [sdlc], n: 1.5, t: "true"}},
+        steps: [{id: a, run: "true", annotations: {who: {}}}]}"#;
+    let definition = Definition::from_source(said).unwrap();
+    let written = serde_json::to_value(&definition).unwrap();
+    let kept = serde_json::json!({"opsera": {"type": ["sdlc"], "n": 1.5, "t": "true"}});
+    assert_eq!(written["annotations"], kept);
+    assert_eq!(
+        written["steps"][0]["annotations"],
+        serde_json::json!({"who": {}})
+    );
+    let again = Definition::from_source(&written.to_string()).unwrap();
+    assert_eq!(again, definition);
+    for wrong in [
+        "[1]".to_owned(),
+        "x".to_owned(),
+        format!("{{a: {}}}", "x".repeat(17_000)),
+    ] {
+        let source = format!("{{name: x, steps: [], annotations: {wrong}}}");
+        assert!(Definition::from_source(&source).is_err(), "{wrong:.20}");
+    }
+}

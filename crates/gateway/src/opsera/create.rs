@@ -14,6 +14,7 @@ use contracts::pipeline::DefineRequest;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::document::KEPT;
 use super::input;
 use super::messages;
 use crate::Gateway;
@@ -87,7 +88,11 @@ fn definition(mut document: Map<String, Value>) -> Result<Value, Problem> {
         let roles = roles.into_iter().map(rule).collect();
         definition.insert("roles".into(), Value::Array(roles));
     }
-    let workflow = document.remove("workflow").unwrap_or_default();
+    let mut workflow = document.remove("workflow").unwrap_or_default();
+    let kept = kept(document.remove("type"), workflow["source"].take());
+    if !kept.is_empty() {
+        definition.insert("annotations".into(), json!({KEPT: kept}));
+    }
     let steps = match &workflow["plan"] {
         Value::Null => Vec::new(),
         Value::Array(plan) => plan::steps(plan)?,
@@ -97,6 +102,22 @@ fn definition(mut document: Map<String, Value>) -> Result<Value, Problem> {
     };
     definition.insert("steps".into(), Value::Array(steps));
     Ok(Value::Object(definition))
+}
+
+/// What of a document is nothing to Penstock and is given back as it came: its type, and where its
+/// source is. The secret of a webhook is none of a definition's.
+fn kept(kind: Option<Value>, source: Value) -> Map<String, Value> {
+    let mut kept = Map::new();
+    if let Some(kind @ Value::Array(_)) = kind {
+        kept.insert("type".into(), kind);
+    }
+    if let Value::Object(mut source) = source {
+        source.remove("key");
+        if !source.is_empty() {
+            kept.insert("source".into(), Value::Object(source));
+        }
+    }
+    kept
 }
 
 /// A rule as the definition writes it.
@@ -125,10 +146,10 @@ mod tests {
         let document = json!({
             "_id": "5fd56d90979ee048ee660624", "name": "Template", "description": "notes",
             "owner": "me", "account": "other", "createdAt": "2020-01-01T00:00:00.000Z", "__v": 7,
-            "type": ["sdlc"], "tags": [{"type": "project", "value": "web"}],
+            "type": ["sfdc"], "tags": [{"type": "project", "value": "web"}],
             "roles": [{"role": "user", "site_role": "Auditors"}],
-            "workflow": {"run_count": 12, "plan": [{
-                "name": "Say it", "active": false,
+            "workflow": {"run_count": 12, "source": {"branch": "main", "key": "hunter2"}, "plan": [{
+                "name": "Say it", "active": false, "notification": [{"type": "email"}], "tags": [],
                 "tool": {"tool_identifier": "command-line", "configuration": {"commands": "echo"}},
             }]},
         });
@@ -136,7 +157,9 @@ mod tests {
             "name": "Template", "description": "notes",
             "tags": [{"type": "project", "value": "web"}],
             "roles": [{"role": "user", "siteRole": "Auditors"}],
-            "steps": [{"id": "say-it", "name": "Say it", "enabled": false, "run": "echo"}],
+            "annotations": {"opsera": {"type": ["sfdc"], "source": {"branch": "main"}}},
+            "steps": [{"id": "say-it", "name": "Say it", "enabled": false, "run": "echo",
+                "annotations": {"opsera": {"notification": [{"type": "email"}]}}}],
         });
         assert_eq!(made(document), expected);
     }

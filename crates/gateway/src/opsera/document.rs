@@ -14,6 +14,9 @@ use super::messages::Status;
 use crate::time::Time;
 use plan::Step;
 
+/// Where a definition keeps what of a document is nothing to Penstock: among its annotations.
+pub(super) const KEPT: &str = "opsera";
+
 /// A pipeline.
 #[derive(Debug, Serialize)]
 pub(crate) struct Document {
@@ -22,7 +25,7 @@ pub(crate) struct Document {
     name: String,
     description: Value,
     #[serde(rename = "type")]
-    kind: [&'static str; 1],
+    kind: Value,
     owner: String,
     owner_name: String,
     account: String,
@@ -69,11 +72,12 @@ impl Document {
         let mut definition = definition(&pipeline);
         let position = position(&pipeline);
         let last = pipeline.latest_ended_run.as_ref();
+        let mut kept = definition["annotations"][KEPT].take();
         Self {
             state: position.state(),
             status: position.live.or_else(|| last.map(|run| status(run).word())),
             workflow: Workflow {
-                source: json!({}),
+                source: some_or(kept["source"].take(), json!({})),
                 plan: plan::of(&definition, &pipeline.steps),
                 run_count: pipeline.run_count,
                 last_step: position.last_step,
@@ -82,7 +86,7 @@ impl Document {
             description: some_or(definition["description"].take(), json!("")),
             roles: rules(definition["roles"].take()),
             tags: some_or(definition["tags"].take(), json!([])),
-            kind: ["sdlc"],
+            kind: some_or(kept["type"].take(), json!(["sdlc"])),
             active: true,
             locked: pipeline.lock.is_some(),
             created_at: Time::at(pipeline.created_at_ms),

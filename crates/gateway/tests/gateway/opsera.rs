@@ -53,7 +53,7 @@ async fn a_refused_run_is_a_200_that_says_failed() {
         ),
         (
             fault(Code::FailedPrecondition, "LOCKED", "it is locked"),
-            "Pipeline 5fd56d90979ee048ee660624 can not be run: it is locked.",
+            "Pipeline 5fd56d90979ee048ee660624 is locked. Unlock it before running it.",
         ),
     ];
     for (refusal, message) in refusals {

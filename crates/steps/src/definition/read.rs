@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use super::{
-    DEFAULT_TIMEOUT, Definition, INSIDE_KEYS, KEYS, MAX_CONCURRENCY, MAX_DESCRIPTION, MAX_ENTRIES,
-    MAX_ID, MAX_NAME, MAX_STEPS, OnLost, RETRY_KEYS, ROLE_KEYS, Role, RoleName, STEP_KEYS, Step,
-    Subject, TAG_KEYS, Tag, Visibility, check,
+    DEFAULT_TIMEOUT, Definition, INSIDE_KEYS, KEYS, MAX_ANNOTATIONS, MAX_CONCURRENCY,
+    MAX_DESCRIPTION, MAX_ENTRIES, MAX_ID, MAX_NAME, MAX_STEPS, OnLost, RETRY_KEYS, ROLE_KEYS, Role,
+    RoleName, STEP_KEYS, Step, Subject, TAG_KEYS, Tag, Visibility, check,
 };
 use crate::cursor::Cursor;
 use crate::fault::Faults;
@@ -38,6 +40,7 @@ pub(super) fn definition(text: &str) -> Result<Definition, Faults> {
             .unwrap_or(1),
         conflicts: each(&mut reading, &root.key("conflicts"), MAX_ENTRIES, conflict),
         parameters: parameters::read(&mut reading, &root.key("parameters")),
+        annotations: annotations(&mut reading, &root.key("annotations")),
         steps: steps(&mut reading, &root.key("steps")),
     };
     check::definition(&mut reading, &root, &definition);
@@ -175,7 +178,26 @@ fn step(reading: &mut Reading, at: &Cursor<'_>) -> Step {
         on_lost: on_lost(reading, &at.key("onLost")),
         always: reading.flag(&at.key("always")).unwrap_or(false),
         enabled: reading.flag(&at.key("enabled")).unwrap_or(true),
+        annotations: annotations(reading, &at.key("annotations")),
     }
+}
+
+/// A map of anything, as it is written.
+fn annotations(reading: &mut Reading, at: &Cursor<'_>) -> Map<String, Value> {
+    // Sees that it is a map, and that it isn't too wide.
+    if reading.entries(at, MAX_ENTRIES).is_none() {
+        return Map::new();
+    }
+    let written = at.written().map(source::Node::to_json);
+    let Some(Value::Object(annotations)) = written else {
+        return Map::new();
+    };
+    let length = Value::Object(annotations.clone()).to_string().len();
+    if length > MAX_ANNOTATIONS {
+        let message = format!("has {length} bytes as JSON; it may have {MAX_ANNOTATIONS} at most");
+        reading.fault(at.fault(message));
+    }
+    annotations
 }
 
 fn id(reading: &mut Reading, at: &Cursor<'_>) -> String {

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
+use super::KEPT;
 use crate::problem::Problem;
 
 /// The most pipelines of one parallel step.
@@ -118,6 +119,16 @@ impl Element<'_> {
             step.insert("enabled".into(), json!(false));
         }
         step.insert(key.into(), value);
+        let kept = ["type", "notification", "tags"]
+            .into_iter()
+            .filter_map(|key| {
+                let list = self.element[key].as_array()?;
+                (!list.is_empty()).then(|| (key.to_owned(), json!(list)))
+            });
+        let kept: Map<String, Value> = kept.collect();
+        if !kept.is_empty() {
+            step.insert("annotations".into(), json!({KEPT: kept}));
+        }
         if ["run", "command", "http"].contains(&key) {
             for (field, name) in [("environment", "env"), ("secrets", "secrets")] {
                 if let Some(value @ Value::Object(_)) = self.configuration().get(field) {

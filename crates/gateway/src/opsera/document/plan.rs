@@ -4,6 +4,8 @@ use contracts::pipeline;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::KEPT;
+
 /// An element of `plan`.
 #[derive(Debug, Serialize)]
 pub(super) struct Step {
@@ -12,12 +14,12 @@ pub(super) struct Step {
     name: String,
     active: bool,
     #[serde(rename = "type")]
-    kind: [&'static str; 1],
+    kind: Value,
     orchestration_type: &'static str,
     tool: Tool,
     trigger: [(); 0],
-    notification: [(); 0],
-    tags: [(); 0],
+    notification: Value,
+    tags: Value,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,16 +42,24 @@ impl Step {
         let slug = step["id"].as_str().unwrap_or_default();
         let known = ids.iter().find(|known| known.slug == slug);
         let (kind, tool) = tool(step);
+        let kept = |key: &str, otherwise: Value| match &step["annotations"][KEPT][key] {
+            Value::Array(list) => json!(list),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Object(_) => otherwise,
+        };
         Self {
             id: known.map_or_else(|| slug.to_owned(), |known| known.id.clone()),
             name: step["name"].as_str().unwrap_or(slug).to_owned(),
             active: step["enabled"] != false,
-            kind: [kind],
+            kind: kept("type", json!([kind])),
             orchestration_type: "standard",
             tool,
             trigger: [],
-            notification: [],
-            tags: [],
+            notification: kept("notification", json!([])),
+            tags: kept("tags", json!([])),
         }
     }
 }

@@ -157,7 +157,7 @@ impl Service {
 #[tokio::test]
 async fn it_is_known_which_pipelines_use_a_tool() {
     for mut service in stores::services().await {
-        let hidden = "{name: hidden, steps: [{id: one, tool: {tool: ci, operation: scan}}]}";
+        let hidden = "{name: hidden, visibility: private, steps: [{id: one, tool: {tool: ci, operation: scan}}]}";
         let pipeline = service.define(USES).await;
         service.define(hidden).await;
         service.define(ONE).await;
