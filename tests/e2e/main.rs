@@ -22,6 +22,7 @@ mod people;
 mod pipelines;
 mod queue;
 mod restarts;
+mod schedules;
 mod secrets;
 mod served;
 mod stop;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         connectors::stories(),
         gates::stories(),
         children::stories(),
+        schedules::stories(),
         queue::stories(),
         pipelines::stories(),
         logs::stories(),

@@ -9,6 +9,7 @@ mod bus;
 mod executor;
 mod load;
 mod points;
+mod schedules;
 mod services;
 mod stores;
 
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let parts = [
         executor::stories(),
         points::stories(),
+        schedules::stories(),
         services::stories(),
         bus::stories(),
         stores::stories(),

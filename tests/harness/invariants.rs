@@ -9,6 +9,7 @@ mod facts;
 mod log;
 mod processes;
 mod runs;
+mod schedules;
 mod secrets;
 
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub async fn check(world: &World) {
     let (facts, restless) = rested(world).await;
     let mut violations = restless;
     violations.extend(runs::violations(&facts));
+    violations.extend(schedules::violations(&facts));
     violations.extend(events::violations(&facts));
     violations.extend(log::violations(&facts));
     violations.extend(audit::violations(&facts));

@@ -8,6 +8,7 @@ use contracts::registry::tokens_client::TokensClient;
 use contracts::registry::tools_client::ToolsClient;
 use contracts::registry::vault_client::VaultClient;
 use contracts::scheduler::scheduler_client::SchedulerClient;
+use contracts::scheduler::schedules_client::SchedulesClient;
 use runtime::Route;
 
 use crate::Upstreams;
@@ -25,6 +26,7 @@ pub(crate) struct Peers {
     people: PeopleClient<Route>,
     tokens: TokensClient<Route>,
     scheduler: SchedulerClient<Route>,
+    schedules: SchedulesClient<Route>,
     audit_log: AuditLogClient<Route>,
 }
 
@@ -38,6 +40,8 @@ impl Peers {
             people: PeopleClient::new(upstreams.registry.clone()),
             tokens: TokensClient::new(upstreams.registry.clone()),
             registry: RegistryClient::new(upstreams.registry),
+            schedules: SchedulesClient::new(upstreams.scheduler.clone())
+                .max_decoding_message_size(MAX_ANSWER_BYTES),
             scheduler: SchedulerClient::new(upstreams.scheduler),
             audit_log: AuditLogClient::new(upstreams.audit_log)
                 .max_decoding_message_size(MAX_ANSWER_BYTES),
@@ -70,6 +74,10 @@ impl Peers {
 
     pub(crate) fn scheduler(&self) -> SchedulerClient<Route> {
         self.scheduler.clone()
+    }
+
+    pub(crate) fn schedules(&self) -> SchedulesClient<Route> {
+        self.schedules.clone()
     }
 
     pub(crate) fn audit_log(&self) -> AuditLogClient<Route> {

@@ -171,6 +171,17 @@ pub(crate) const ROWS: &[Row] = rows! {
     post   "/api/v2/pipelines/{p}/runs/{runCount}/steps/{step}/approve", by(PIPELINE, item(Right::Approve)), ACT => v2::gates::approve;
     post   "/api/v2/pipelines/{p}/runs/{runCount}/steps/{step}/reject",  by(PIPELINE, item(Right::Approve)), ACT => v2::gates::reject;
 
+    get    "/api/v2/schedules",                              by(READ, ANY),                             LIST => v2::schedules::list;
+    post   "/api/v2/schedules",                              by(PIPELINE, item(Right::Run)),            ACT  => v2::schedules::create;
+    post   "/api/v2/schedules/preview",                      by(READ, ANY),                             ACT  => v2::schedules::preview_new;
+    get    "/api/v2/schedules/{s}",                          by(READ, VIEW),                            ACT  => v2::schedules::read;
+    patch  "/api/v2/schedules/{s}",                          by(PIPELINE, item(Right::Run)),            ACT  => v2::schedules::update;
+    delete "/api/v2/schedules/{s}",                          by(PIPELINE, item(Right::Run)),            ACT  => v2::schedules::delete;
+    post   "/api/v2/schedules/{s}/pause",                    by(PIPELINE, item(Right::Run)),            ACT  => v2::schedules::pause;
+    post   "/api/v2/schedules/{s}/resume",                   by(PIPELINE, item(Right::Run)),            ACT  => v2::schedules::resume;
+    get    "/api/v2/schedules/{s}/preview",                  by(READ, VIEW),                            ACT  => v2::schedules::preview;
+    get    "/api/v2/schedules/{s}/slots",                    by(READ, VIEW),                            LIST => v2::schedules::slots;
+
     get    "/api/v2/secrets",                                by(API_READ, ROLES),                       LIST => v2::secrets::list;
     put    "/api/v2/secrets/{name}",                         by(API, KEEPERS),                          ACT  => v2::secrets::set;
     delete "/api/v2/secrets/{name}",                         by(API, KEEPERS),                          ACT  => v2::secrets::delete;

@@ -18,6 +18,8 @@ mod pipeline_view;
 pub(crate) mod pipelines;
 mod run_view;
 pub(crate) mod runs;
+mod schedule_view;
+pub(crate) mod schedules;
 pub(crate) mod secrets;
 pub(crate) mod tokens;
 pub(crate) mod tool_uses;

@@ -35,6 +35,9 @@ const FIRST_BACK_MS: i64 = 24 * 60 * 60 * 1000;
 /// Pipelines whose runs are looked for at once, and runs of an answer.
 const WATCHED_AT_ONCE: u64 = 500;
 const ENDED_AT_ONCE: u32 = 500;
+/// Bytes of starts that are asked for together, and of each besides what its schedule gives it.
+const MOST_TOGETHER: usize = 2 * 1024 * 1024;
+const AROUND: usize = 1024;
 /// How often settled slots are looked for that are too old.
 const PRUNE_PERIOD: Duration = Duration::from_mins(10);
 
@@ -119,17 +122,19 @@ impl Clockwork {
             return Ok(Progress::Idle);
         }
         let more = claimed.len() as u64 == CLAIMED_AT_ONCE;
-        let (mut settled, mut asked, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut settled, mut asked) = (Vec::new(), Vec::new());
         for it in claimed {
             match asked_for(&it) {
-                Ok(start) => {
-                    starts.push(start);
-                    asked.push(it);
-                }
+                Ok(start) => asked.push((it, start)),
                 Err(why) => settled.push((it, Settled::Skipped(Reason::Refused, why))),
             }
         }
-        settled.extend(self.ask_for(asked, starts).await?);
+        while !asked.is_empty() {
+            let rest = asked.split_off(fit_together(&asked));
+            let (claimed, starts) = asked.into_iter().unzip();
+            settled.extend(self.ask_for(claimed, starts).await?);
+            asked = rest;
+        }
         self.store.settle(settled, WAIT_MS).await?;
         self.due.ring();
         Ok(if more { Progress::More } else { Progress::Idle })
@@ -140,9 +145,6 @@ impl Clockwork {
         asked: Vec<Claimed>,
         starts: Vec<ScheduledStart>,
     ) -> Result<Vec<(Claimed, Settled)>, Error> {
-        if starts.is_empty() {
-            return Ok(Vec::new());
-        }
         let request = StartRunsRequest { starts };
         let mut client = SchedulingClient::new(self.pipeline.clone());
         match client.start_runs(request).await {
@@ -193,6 +195,17 @@ impl Clockwork {
             }
         }
     }
+}
+
+/// How many of the first starts fit into one message: one at least.
+fn fit_together(asked: &[(Claimed, ScheduledStart)]) -> usize {
+    let mut bytes = 0;
+    let fits = asked.iter().take_while(|(it, _)| {
+        let row = it.schedule.as_ref();
+        bytes += row.map_or(0, |it| it.parameters.len() + it.caller.len()) + AROUND;
+        bytes <= MOST_TOGETHER
+    });
+    Ord::max(1, fits.count())
 }
 
 /// The start that a slot asks for, or why it can't ask for one.

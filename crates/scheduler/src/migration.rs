@@ -16,6 +16,7 @@ impl MigratorTrait for Migrator {
             Box::new(Queue),
             Box::new(WaitsFor),
             Box::new(schedules::Schedules),
+            Box::new(schedules::OpenSlots),
         ]
     }
 }

@@ -14,13 +14,8 @@ use contracts::registry::{
     ListSecretsRequest, ListSecretsResponse, NameUserRequest, NameUserResponse, PutSecretRequest,
     PutSecretResponse, RevealSecretsRequest, RevealSecretsResponse,
 };
-use contracts::scheduler::scheduler_server::Scheduler;
-use contracts::scheduler::{
-    DrainRequest, DrainResponse, ExplainRequest, ExplainResponse, FromExecutor,
-    ListExecutorsRequest, ListExecutorsResponse, ToExecutor,
-};
 use futures::Stream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status};
 
 use super::people::Person;
 use super::world::ACCOUNT;
@@ -84,30 +79,6 @@ impl Registry for Others {
         &self,
         _: Request<RevealSecretsRequest>,
     ) -> Answer<RevealSecretsResponse> {
-        answer()
-    }
-}
-
-#[async_trait::async_trait]
-impl Scheduler for Others {
-    type WorkStream = Told<ToExecutor>;
-
-    async fn work(&self, _: Request<Streaming<FromExecutor>>) -> Answer<Self::WorkStream> {
-        Err(Status::unimplemented("there is no work here"))
-    }
-
-    async fn list_executors(
-        &self,
-        _: Request<ListExecutorsRequest>,
-    ) -> Answer<ListExecutorsResponse> {
-        answer()
-    }
-
-    async fn drain(&self, _: Request<DrainRequest>) -> Answer<DrainResponse> {
-        answer()
-    }
-
-    async fn explain(&self, _: Request<ExplainRequest>) -> Answer<ExplainResponse> {
         answer()
     }
 }

@@ -1,4 +1,4 @@
-//! The gateway over a real pipeline service, and the pipelines that are asked about.
+//! The gateway over a real pipeline service and a real scheduler, and the pipelines that are asked about.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,7 +10,8 @@ use contracts::message::{Actor, Caller};
 use contracts::pipeline::pipelines_client::PipelinesClient;
 use contracts::pipeline::{DefineRequest, PipelineRef, StartRunRequest};
 use contracts::registry::registry_server::RegistryServer;
-use contracts::scheduler::scheduler_server::SchedulerServer;
+use contracts::scheduler::schedules_client::SchedulesClient;
+use contracts::scheduler::{CreateScheduleRequest, ScheduleKind, ScheduleSpec};
 use gateway::Upstreams;
 use outbox::Bus;
 use runtime::{Database, Readiness, Tasks, route};
@@ -79,8 +80,11 @@ pub(crate) struct Answer {
 pub(crate) struct World {
     router: Router,
     pipelines: PipelinesClient<runtime::Route>,
+    schedules: SchedulesClient<runtime::Route>,
     /// Of the pipelines, by place.
     ids: [String; 3],
+    /// Of a schedule of each.
+    schedule_ids: [String; 3],
     count: AtomicU32,
     tasks: Tasks,
     _folder: tempfile::TempDir,
@@ -104,24 +108,30 @@ impl World {
             ..Default::default()
         };
         let bus = Bus::open(&config, &ready, &tasks).await.unwrap();
-        let others = Routes::new(RegistryServer::new(Others))
-            .add_service(SchedulerServer::new(Others))
-            .add_service(AuditLogServer::new(Others));
+        let others =
+            Routes::new(RegistryServer::new(Others)).add_service(AuditLogServer::new(Others));
         let others = route::local(others, route::LIMIT);
         let config = pipeline::Config::default();
         let pipelines = pipeline::start(config, database, &bus, others.clone(), &tasks);
         let pipelines = route::local(pipelines, route::LIMIT);
+        let database = Database::open::<scheduler::Migrator>(&url, "scheduler", &ready);
+        let database = Box::pin(database).await.unwrap();
+        let (config, peer) = (scheduler::Config::default(), pipelines.clone());
+        let schedulers = scheduler::start(config, &database, &bus, peer, &tasks);
+        let schedulers = route::local(schedulers, route::LIMIT);
         let upstreams = Upstreams {
             pipeline: pipelines.clone(),
             registry: others.clone(),
-            scheduler: others.clone(),
+            scheduler: schedulers.clone(),
             audit_log: others,
         };
         let router = gateway::start(&gateway::Config::default(), upstreams, None, &tasks);
         let mut world = Self {
             router,
             pipelines: PipelinesClient::new(pipelines),
+            schedules: SchedulesClient::new(schedulers),
             ids: Default::default(),
+            schedule_ids: Default::default(),
             count: AtomicU32::new(0),
             tasks,
             _folder: folder,
@@ -129,6 +139,7 @@ impl World {
         for place in [Place::Rules, Place::NoRules, Place::OtherAccount] {
             let id = world.define(place, place.name()).await;
             world.run(place, &id).await;
+            world.schedule_ids[place as usize] = world.schedule(place, &id).await;
             world.ids[place as usize] = id;
         }
         world
@@ -155,7 +166,12 @@ impl World {
         };
         let path = route.path.replace("{p}", &id).replace("{runCount}", "1");
         let path = path.replace("{name}", "some-name").replace("{id}", &id);
-        let path = path.replace("{step}", "one");
+        let schedule_id = if route.method == "delete" && route.path.contains("{s}") {
+            self.schedule(place, &id).await
+        } else {
+            self.schedule_ids[place as usize].clone()
+        };
+        let path = path.replace("{step}", "one").replace("{s}", &schedule_id);
         let path = path.replace("{user}", "me").replace("{group}", "some");
         let path = path.replace("{token}", &id);
         let body = match (route.method, route.path) {
@@ -169,6 +185,9 @@ impl World {
             (_, path) if path.ends_with("/transfer") => json!({"owner": "olga"}).to_string(),
             (_, "/api/v2/pipelines" | "/api/v1/pipeline/create") => {
                 json!({"name": format!("new {number}"), "steps": []}).to_string()
+            }
+            ("post", "/api/v2/schedules" | "/api/v2/schedules/preview") => {
+                json!({"pipeline": id, "cron": "0 0 1 1 *"}).to_string()
             }
             (_, "/api/v1/pipeline/status" | "/api/v1/pipeline/logs") => {
                 json!({"pipelineId": id, "runCount": 1}).to_string()
@@ -221,6 +240,23 @@ impl World {
         };
         let made = self.pipelines.clone().define(request).await.unwrap();
         made.into_inner().id
+    }
+
+    /// Makes a schedule of a place's pipeline that is not due for long.
+    async fn schedule(&self, place: Place, pipeline: &str) -> String {
+        let request = CreateScheduleRequest {
+            caller: Some(owner(place)),
+            pipeline: pipeline.into(),
+            owner: None,
+            spec: Some(ScheduleSpec {
+                kind: ScheduleKind::Cron.into(),
+                cron: "0 0 29 2 *".into(),
+                enabled: true,
+                ..ScheduleSpec::default()
+            }),
+        };
+        let made = self.schedules.clone().create_schedule(request).await;
+        made.unwrap().into_inner().id
     }
 
     async fn run(&self, place: Place, id: &str) {

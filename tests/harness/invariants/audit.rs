@@ -149,12 +149,14 @@ fn changes(facts: &Facts) -> Vec<String> {
         .collect()
 }
 
-/// The pipeline that a user changed, and how. A child's run is started by its parent's.
+/// The pipeline that a user changed, and how. A child's run is started by its parent's, and a
+/// schedule starts runs by itself.
 fn change(told: &Told, facts: &Facts) -> Option<(String, &'static str)> {
     let (pipeline, actor, verb) = if let Some(it) = told.decode::<RunChanged>() {
         let run = facts.runs.get(&it.run_id);
         let is_child = run.is_some_and(|run| run.parent_id.is_some());
-        if it.from() != RunState::Unspecified || is_child {
+        let is_scheduled = !it.schedule_id.is_empty();
+        if it.from() != RunState::Unspecified || is_child || is_scheduled {
             return None;
         }
         (it.pipeline_id, it.actor, "run")

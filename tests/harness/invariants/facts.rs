@@ -6,6 +6,7 @@ use contracts::message::RunChanged;
 use sea_orm::FromQueryResult;
 
 use super::audit::Records;
+use super::schedules::{SLOTS, Slot};
 use crate::rows::{Rows, SERVICES};
 use crate::topics::Told;
 use crate::world::{Shape, World};
@@ -24,6 +25,9 @@ pub(crate) struct Run {
     pub(crate) ended_at_ms: Option<i64>,
     /// The run that started it, if one did.
     pub(crate) parent_id: Option<String>,
+    /// The slot that led there, if one did.
+    pub(crate) schedule_id: Option<String>,
+    pub(crate) slot: Option<String>,
 }
 
 /// An attempt's row.
@@ -92,6 +96,7 @@ pub(crate) struct Facts {
     pub(crate) origins: Vec<Origin>,
     pub(crate) queue: Vec<Assigned>,
     pub(crate) chunks: Vec<Chunk>,
+    pub(crate) schedule_slots: Vec<Slot>,
     pub(super) records: Records,
     /// Messages in their order, each once.
     pub(crate) told: Vec<Told>,
@@ -121,6 +126,7 @@ impl Facts {
             origins: Vec::new(),
             queue: Vec::new(),
             chunks: Vec::new(),
+            schedule_slots: Vec::new(),
             records: Records::default(),
             told: Vec::new(),
             untold: Vec::new(),
@@ -152,6 +158,7 @@ impl Facts {
             "scheduler" => {
                 let sql = "SELECT run_id, executor FROM queue WHERE executor IS NOT NULL";
                 self.queue = rows.all(sql).await;
+                self.schedule_slots = rows.all(SLOTS).await;
             }
             "audit-log" => {
                 let sql = "SELECT run_id, attempt, first_seq, last_seq, bytes FROM chunk \
@@ -167,7 +174,8 @@ impl Facts {
         let runs: Vec<Run> = rows
             .all(
                 "SELECT id, pipeline_id, run_count, state, CAST(attempt AS BIGINT) AS attempt, \
-                 executor, cause, started_at_ms, ended_at_ms, parent_id FROM run",
+                 executor, cause, started_at_ms, ended_at_ms, parent_id, \
+                 schedule_id, slot FROM run",
             )
             .await;
         self.runs = runs.into_iter().map(|run| (run.id.clone(), run)).collect();
@@ -220,6 +228,7 @@ impl Facts {
         }
         restless.extend(self.unheard_ends());
         restless.extend(super::log::unfinished(self));
+        restless.extend(super::schedules::unfinished(self));
         restless.extend(super::audit::unfinished(self));
         restless
     }

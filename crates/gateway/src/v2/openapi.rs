@@ -11,8 +11,8 @@ use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuil
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    audit, custody, executors, explain, gates, groups, logs, pipelines, runs, secrets, tokens,
-    tool_uses, tools, users, vault,
+    audit, custody, executors, explain, gates, groups, logs, pipelines, runs, schedules, secrets,
+    tokens, tool_uses, tools, users, vault,
 };
 use crate::problem;
 
@@ -32,6 +32,9 @@ const PROBLEM: &str = "Problem";
         custody::duplicate, custody::transfer, custody::lock, custody::unlock,
         runs::list, runs::start, runs::read, runs::stop, runs::resume, logs::read, explain::read,
         gates::approve, gates::reject,
+        schedules::list, schedules::create, schedules::preview_new, schedules::read,
+        schedules::update, schedules::delete, schedules::pause, schedules::resume,
+        schedules::preview, schedules::slots,
         secrets::list, secrets::set, secrets::delete,
         tools::list, tools::create, tools::read, tools::replace, tools::update, tools::delete,
         tools::transfer, tool_uses::pipelines, tool_uses::logs,
@@ -129,6 +132,7 @@ fn parameter(name: &str) -> Parameter {
     let description = match name {
         "p" => "24-hex id, number or name of the pipeline",
         "step" => "Id of the step in the definition, or its 24-hex id",
+        "s" => "24-hex id or number of the schedule",
         "t" => "24-hex id, number or name of the tool",
         "user" => "24-hex id or e-mail address of the user; `me` is who asks",
         "group" => "24-hex id or name of the group",

@@ -59,6 +59,9 @@ pub(crate) struct RunView {
     /// The id of the run whose step it is, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_id: Option<String>,
+    /// The schedule that started it, or the run whose step it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule_number: Option<i64>,
     /// Runs of the pipeline at a time; 0 is no limit.
     concurrency: u32,
     parameters: BTreeMap<String, String>,
@@ -146,6 +149,7 @@ impl RunView {
             queue_position: is_queued.then_some(run.queue_position),
             resumed_from: Some(run.resumed_from).filter(|it| *it > 0),
             parent_id: some(run.parent_id),
+            schedule_number: Some(run.schedule_number).filter(|it| *it != 0),
             concurrency: run.concurrency,
             parameters: run.parameters.into_iter().collect(),
             steps: run.steps.into_iter().map(StepView::of).collect(),

@@ -10,6 +10,7 @@ pub(super) mod audit;
 
 pub(super) use audit::Audit;
 pub(crate) mod people;
+pub(crate) mod schedules;
 
 const NAME: &str = "Name, number or 24-hex id of the pipeline (name:… says that it is a name)";
 
@@ -64,6 +65,9 @@ pub enum Command {
     /// Tools that pipelines work with, and how they are reached
     #[command(subcommand, after_help = help::TOOL)]
     Tool(Tool),
+    /// Schedules: when pipelines run by themselves
+    #[command(subcommand, after_help = help::schedules::SCHEDULE)]
+    Schedule(schedules::Schedule),
     /// Users of the account
     #[command(subcommand, after_help = help::people::USER)]
     User(people::User),

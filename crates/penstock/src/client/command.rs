@@ -7,6 +7,7 @@ mod groups;
 mod log;
 mod pipelines;
 mod runs;
+mod schedules;
 mod secrets;
 mod tokens;
 mod tools;
@@ -79,6 +80,7 @@ pub(super) async fn obey(command: Command) -> Result<ExitCode, Error> {
         Command::Tool(Tool::Show(said)) => with(said, tools::show).await,
         Command::Tool(Tool::Update(said)) => with(said, tools::update).await,
         Command::Tool(Tool::Delete(said)) => with(said, tools::delete).await,
+        Command::Schedule(deed) => schedules::obey(deed).await,
         Command::User(deed) => users::obey(deed).await,
         Command::Group(deed) => groups::obey(deed).await,
         Command::Token(deed) => tokens::obey(deed).await,

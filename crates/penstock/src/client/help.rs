@@ -1,6 +1,7 @@
 //! What the help of each client command teaches below its flags.
 
 pub(crate) mod people;
+pub(crate) mod schedules;
 
 pub(crate) const APPLY: &str = "\
 Examples:

@@ -5,6 +5,9 @@ use sea_orm_migration::sea_orm::DatabaseBackend;
 
 pub(super) struct Schedules;
 
+/// Indexes of what is open.
+pub(super) struct OpenSlots;
+
 impl MigrationName for Schedules {
     fn name(&self) -> &'static str {
         "m0003_schedules"
@@ -100,6 +103,28 @@ impl MigrationTrait for Schedules {
         for statement in STATEMENTS {
             let sql = statement.replace("{auto}", auto);
             manager.get_connection().execute_unprepared(&sql).await?;
+        }
+        Ok(())
+    }
+}
+
+impl MigrationName for OpenSlots {
+    fn name(&self) -> &'static str {
+        "m0004_open_slots"
+    }
+}
+
+const OPEN_SLOTS: &[&str] = &[
+    "DROP INDEX slot_waiting",
+    "CREATE INDEX slot_pipeline ON slot (pipeline_id) WHERE try_at_ms IS NOT NULL",
+    "DROP INDEX queue_limited",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for OpenSlots {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for sql in OPEN_SLOTS {
+            manager.get_connection().execute_unprepared(sql).await?;
         }
         Ok(())
     }

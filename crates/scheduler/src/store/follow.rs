@@ -44,7 +44,7 @@ impl Store {
                     .filter(|(run, row)| follows(row, run)),
             );
         }
-        let known = known(tx, wanted.iter().map(|(run, _)| &run.run_id)).await?;
+        let known = known(tx, &wanted).await?;
         wanted.retain(|(run, row)| !known.contains(&(row.id.clone(), run.run_id.clone())));
         let chains = chains(tx, wanted.iter().map(|(run, _)| *run)).await?;
         let (mut over, mut fired) = (HashSet::new(), Vec::new());
@@ -128,15 +128,17 @@ fn follows(row: &schedule::Model, run: &EndedRun) -> bool {
 /// Which of the slots there are: their schedules and the runs that they follow.
 async fn known(
     tx: &DatabaseTransaction,
-    run_ids: impl Iterator<Item = &String>,
+    wanted: &[(&EndedRun, &schedule::Model)],
 ) -> Result<HashSet<(String, String)>, Error> {
-    let run_ids: HashSet<&String> = run_ids.collect();
-    if run_ids.is_empty() {
+    if wanted.is_empty() {
         return Ok(HashSet::new());
     }
+    let ids: HashSet<&String> = wanted.iter().map(|(_, row)| &row.id).collect();
+    let run_ids: HashSet<&String> = wanted.iter().map(|(run, _)| &run.run_id).collect();
     let known = slot::Entity::find()
         .select_only()
         .columns([slot::Column::ScheduleId, slot::Column::Slot])
+        .filter(slot::Column::ScheduleId.is_in(ids))
         .filter(slot::Column::Slot.is_in(run_ids))
         .into_tuple()
         .all(tx)

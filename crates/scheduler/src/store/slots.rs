@@ -99,6 +99,8 @@ impl Store {
         let tried = slot::Entity::update_many()
             .col_expr(slot::Column::TryAtMs, Expr::value(now_ms))
             .filter(slot::Column::State.eq(SlotState::Waiting.name()))
+            // The index of open slots is used where this is said.
+            .filter(slot::Column::TryAtMs.is_not_null())
             .filter(slot::Column::PipelineId.is_in(pipeline_ids))
             .exec(tx)
             .await?;

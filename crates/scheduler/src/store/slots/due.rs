@@ -190,7 +190,6 @@ pub(super) async fn go_on(
     let over: HashMap<String, i64> = slots.into_iter().collect();
     let rows = schedule::Entity::find()
         .filter(schedule::Column::Id.is_in(over.keys()))
-        .filter(schedule::Column::Overlap.eq(Overlap::Wait.name()))
         .filter(schedule::Column::Enabled.eq(true))
         .filter(schedule::Column::DueAtMs.is_null())
         .order_by_asc(schedule::Column::Id)
