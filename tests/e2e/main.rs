@@ -20,6 +20,7 @@ mod logs;
 mod operated;
 mod people;
 mod pipelines;
+mod plugins;
 mod queue;
 mod restarts;
 mod schedules;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         schedules::stories(),
         queue::stories(),
         pipelines::stories(),
+        plugins::stories(),
         logs::stories(),
         secrets::stories(),
         tools::stories(),

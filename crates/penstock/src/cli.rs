@@ -76,6 +76,12 @@ Examples:
 What a server would refuse is refused here too."
 );
 
+const PLUGINS: &str = "\
+Examples:
+  penstock plugins
+Any other plug-in is an executable of its name in the directory that executor.plugins names, as
+docs/plugins.md says.";
+
 /// Runs pipelines, and can always say what became of them.
 #[derive(Debug, Parser)]
 #[command(name = "penstock", version, max_term_width = 100, after_help = TEACH)]
@@ -97,6 +103,9 @@ pub enum Command {
     /// Check the configuration that a server would have, and print it as TOML with secrets hidden
     #[command(after_help = CONFIG)]
     Config(ServerArgs),
+    /// Show which plug-ins (DPUs) are carried out natively, and their ports
+    #[command(after_help = PLUGINS)]
+    Plugins,
     /// Commands to a server.
     #[command(flatten)]
     Client(client::Command),

@@ -3,6 +3,7 @@
 //! - [`role`]: the services that a process can have, and whom each calls.
 //! - [`config`]: the configuration of a process, composed of the services' own.
 //! - [`node`]: a process that has some roles: places them in call order, drains them.
+//! - [`plugins`]: which plug-ins are native.
 //! - [`cli`], [`client`]: the command line, and the commands to a server.
 //!
 //! **Invariant:** a wrong key or value of the configuration is said before a port is bound.
@@ -11,6 +12,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod node;
+pub mod plugins;
 pub mod role;
 
 use std::collections::BTreeSet;
@@ -49,6 +51,7 @@ pub fn main() -> ExitCode {
             serve(&args.server, roles, Shape::Spread)
         }
         Command::Config(args) => print_config(&args),
+        Command::Plugins => print(&plugins::table()),
         Command::Client(command) => client::main(command),
     }
 }
@@ -70,11 +73,15 @@ fn print_config(args: &ServerArgs) -> ExitCode {
         config.shown()
     });
     match checked {
-        Ok(text) => match io::stdout().write_all(text.as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        },
+        Ok(text) => print(&text),
         Err(error) => fail(USAGE, &error),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-/// The keeper comes before everything else: it is started for each step, and has to do nothing
-/// else and to be nothing else.
+/// The keeper and native plug-ins come before everything else: they are started for steps, and have
+/// to do nothing else and to be nothing else.
 fn main() -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|it| it == "keeper") {
-        return keeper::main();
+    match std::env::args_os().nth(1) {
+        Some(part) if part == "keeper" => keeper::main(),
+        Some(part) if part == "plugin" => steps::plugins::native::main(),
+        Some(_) | None => penstock::main(),
     }
-    penstock::main()
 }

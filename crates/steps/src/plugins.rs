@@ -1,10 +1,13 @@
 //! Plug-ins: the DPUs of UnifiedViews, by the names of their jars, and what they have in common with any program that
 //! a step of kind `plugin` starts: named ports, a configuration, data units on disk.
 //!
-//! Which there are and which ports they have is known everywhere.
+//! Which there are and which ports they have is known everywhere. What the native ones do is in `native`,
+//! which only the program that is started for them has (feature `native`).
 
 pub mod catalog;
 pub mod config;
+#[cfg(feature = "native")]
+pub mod native;
 pub mod unit;
 pub mod xml;
 

@@ -25,6 +25,7 @@ fn every_example_is_valid() {
             "hello",
             "parallel",
             "parameters",
+            "plugins",
             "retry-and-finalizer",
             "tools"
         ]

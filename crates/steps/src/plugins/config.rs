@@ -13,6 +13,8 @@ pub struct Master {
     pub own: Config,
     /// When it is tried again by itself.
     pub tolerance: Option<Tolerance>,
+    /// What must be true of an output.
+    pub validation: Option<Validation>,
 }
 
 /// The fields of a configuration.
@@ -32,6 +34,15 @@ pub struct Tolerance {
     pub retries: Option<u32>,
 }
 
+/// The add-on that judges what a plug-in has made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Validation {
+    /// The output whose graphs are judged.
+    pub port: String,
+    /// An ASK that must be true of them.
+    pub query: String,
+}
+
 impl Master {
     /// Reads a configuration; an empty one is that of nothing.
     pub fn read(text: &str) -> Result<Self, xml::Error> {
@@ -43,7 +54,7 @@ impl Master {
         let Some(master) = first(&root).filter(|it| it.name == "MasterConfigObject") else {
             return Ok(Self {
                 own: Config::of(root),
-                tolerance: None,
+                ..Self::default()
             });
         };
         let mut read = Self::default();
@@ -61,10 +72,27 @@ impl Master {
                     let config = Config::of(Node::parse(value.text.trim())?);
                     read.tolerance = Tolerance::of(&config);
                 }
+                "addon/rdfValidationWrap" => {
+                    let config = Config::of(Node::parse(value.text.trim())?);
+                    read.validation = Validation::of(&config);
+                }
                 _ => {}
             }
         }
         Ok(read)
+    }
+}
+
+impl Validation {
+    /// What was configured, if it is enabled and says something.
+    fn of(config: &Config) -> Option<Self> {
+        if !config.flag("enabled", false) {
+            return None;
+        }
+        Some(Self {
+            port: config.said("validatedDataUnitName")?.trim().to_owned(),
+            query: config.said("askQuery")?.to_owned(),
+        })
     }
 }
 
@@ -193,6 +221,8 @@ fn unescaped(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn escaped(text: &str) -> String {
@@ -286,6 +316,14 @@ mod tests {
             ("a_b", "a_b"),
         ] {
             assert_eq!(unescaped(written), name);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(<[/a-c_ -]{1,6}>|&(lt|gt|#[0-9]{1,4});|[a-z _]){0,30}") {
+            let _ = Master::read(&text);
+            let _ = Master::read(&master(&[("dpu_config", &text), ("addon/faultToleranceWrap", &text)]));
         }
     }
 }

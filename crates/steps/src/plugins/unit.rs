@@ -251,6 +251,8 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn entry(name: &str, path: Option<&str>) -> Entry {
@@ -324,5 +326,18 @@ mod tests {
         let long = format!(r#"{{"name": "{}", "file": "a"}}"#, "x".repeat(MAX_LINE));
         fs::write(folder.path().join(ENTRIES), long).unwrap();
         assert!(read(folder.path()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_list_makes_it_panic_or_names_what_is_elsewhere(list in "([{}\":,a-f./ \\n]|name|file){0,60}") {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir(folder.path().join(DATA)).unwrap();
+            fs::write(folder.path().join(DATA).join("a"), "").unwrap();
+            fs::write(folder.path().join(ENTRIES), list).unwrap();
+            for entry in read(folder.path()).unwrap_or_default() {
+                prop_assert_eq!(entry.file, "a");
+            }
+        }
     }
 }
