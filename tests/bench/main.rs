@@ -2,13 +2,14 @@
 //!
 //! Every figure is taken from outside: over HTTP, from the first instruction of a step's own
 //! process (`stamper`), or from the process table. Nothing is asserted.
-//! Arguments choose figures: latency, steps, stop, lines, sustained, drain; and shapes: embedded,
+//! Arguments choose figures: latency, steps, stop, lines, sustained, drain, schedules; and shapes: embedded,
 //! spread.
 
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 
 mod load;
 mod measure;
+mod schedules;
 mod stamp;
 mod table;
 
@@ -66,6 +67,9 @@ async fn bench(shape: Shape, only: &[String]) {
     }
     if wants("drain") {
         load::drain(&world, &mut table).await;
+    }
+    if wants("schedules") {
+        schedules::due(&world, &mut table).await;
     }
     table.print();
     world.end().await;
