@@ -85,6 +85,8 @@ ids! {
     ToolId;
     /// A schedule.
     ScheduleId;
+    /// A plug-in.
+    PluginId;
 }
 
 /// Whether `text` could be an id: 24 lowercase hex digits.

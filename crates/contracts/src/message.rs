@@ -102,6 +102,7 @@ messages! {
     Events, "penstock.tool.changed.v1" => ToolChanged by tool_id;
     Events, "penstock.schedule.changed.v1" => ScheduleChanged by schedule_id;
     Events, "penstock.slot.skipped.v1" => SlotSkipped by schedule_id;
+    Events, "penstock.plugin.changed.v1" => PluginChanged by plugin_id;
     Events, "penstock.user.acted.v1" => UserActed by target_id;
     Access, "penstock.token.used.v1" => TokenUsed by token_id;
     Steps, "penstock.step.requested.v1" => StepRequested by run_id;

@@ -97,6 +97,7 @@ impl Default for Config {
         let registry = registry::Config {
             admin_token_file: PathBuf::new(),
             key_file: PathBuf::new(),
+            plugin_store: PathBuf::new(),
             ..registry::Config::default()
         };
         let audit_log = audit_log::Config {
@@ -171,6 +172,7 @@ impl Config {
         place(&mut self.executor.work_dir, &data_dir, "executor");
         place(&mut self.registry.admin_token_file, &data_dir, TOKEN_FILE);
         place(&mut self.registry.key_file, &data_dir, "secrets-key");
+        place(&mut self.registry.plugin_store, &data_dir, "plugins");
         place(&mut self.audit_log.key_file, &data_dir, "audit-key");
         if self.registry.admin_token.is_empty() {
             self.registry.admin_token = self.admin_token.clone();

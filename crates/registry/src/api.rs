@@ -17,6 +17,7 @@ use crate::{Error, token};
 
 mod keys;
 mod people;
+mod plugins;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -27,6 +28,7 @@ pub(crate) use keys::Keys;
 pub(crate) use tools::Tools;
 
 pub(crate) use people::People;
+pub(crate) use plugins::Plugins;
 pub(crate) use tokens::Tokens;
 
 /// What a page holds, at most.

@@ -1,5 +1,6 @@
 //! Rows, as they are. Times are milliseconds since 1970-01-01 UTC.
 
+pub(crate) mod plugin;
 pub(crate) mod tool;
 
 pub(crate) mod user {

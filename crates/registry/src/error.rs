@@ -4,7 +4,7 @@ use runtime::{Fault, Kind, fault};
 use sea_orm::DbErr;
 use tonic::Status;
 
-use crate::{secret, tool};
+use crate::{plugin, secret, tool};
 
 /// What went wrong. No variant holds a token, a password or a secret's value.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +136,15 @@ pub enum Error {
     /// A tool can't be as it is said, or can't be had.
     #[error(transparent)]
     Tool(#[from] tool::Refused),
+    /// A plug-in can't be imported, or can't be had.
+    #[error(transparent)]
+    Plugin(#[from] plugin::Refused),
+    /// The store of plug-ins' files is none.
+    #[error("registry.plugin_store: {0}")]
+    PluginStore(String),
+    /// The store of plug-ins' files doesn't do as it is told.
+    #[error("the store of plug-ins' files failed")]
+    Files(#[from] object_store::Error),
     /// The store's secrets were sealed with another key.
     #[error(
         "the key of the secrets is not the one that this store was sealed with: bring back the \
@@ -170,6 +179,8 @@ impl Fault for Error {
             }
             Self::EmailTaken(_) | Self::GroupTaken(_) | Self::TokenTaken(_) => Kind::Exists,
             Self::Tool(refused) => refused.kind(),
+            Self::Plugin(refused) => refused.kind(),
+            Self::Files(_) => Kind::Unavailable,
             Self::TooMany(_)
             | Self::KeyGiven
             | Self::Full { .. }
@@ -187,6 +198,7 @@ impl Fault for Error {
             Self::Outbox(error) => error.kind(),
             Self::Store(error) if runtime::database::is_away(error) => Kind::Unavailable,
             Self::AdministratorToken { .. }
+            | Self::PluginStore(_)
             | Self::Hash(_)
             | Self::Key(_)
             | Self::WrongKey
@@ -228,6 +240,9 @@ impl Fault for Error {
             Self::Unknown { .. } => "UNKNOWN",
             Self::KeyGiven => "KEY_GIVEN",
             Self::Tool(refused) => refused.reason(),
+            Self::Plugin(refused) => refused.reason(),
+            Self::PluginStore(_) => "PLUGIN_STORE",
+            Self::Files(_) => "FILES",
             Self::AdministratorToken { .. } => "ADMINISTRATOR_TOKEN",
             Self::Key(_) => "KEY",
             Self::WrongKey => "WRONG_KEY",

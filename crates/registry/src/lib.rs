@@ -1,6 +1,7 @@
 //! Who is who, and what is secret.
 //!
-//! The registry owns users, groups, their tokens, tools ([`tool`]) and the secrets of both. It is
+//! The registry owns users, groups, their tokens, tools ([`tool`]), plug-ins ([`mod@plugin`]) with
+//! their files ([`files`]), and secrets. It is
 //! asked to authenticate a token or a password and, by `pipeline` alone, to reveal secrets to a step
 //! that is granted, which leaves a record each time. It asks nobody, hears nothing, and announces
 //! what has changed, with who changed it.
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use contracts::registry::people_server::PeopleServer;
+use contracts::registry::plugins_server::PluginsServer;
 use contracts::registry::registry_server::RegistryServer;
 use contracts::registry::tokens_server::TokensServer;
 use contracts::registry::tools_server::ToolsServer;
@@ -35,11 +37,13 @@ mod authority;
 mod caller;
 mod entity;
 mod error;
+mod files;
 mod group;
 mod keeper;
 mod migration;
 mod news;
 mod password;
+mod plugin;
 mod role;
 mod rotation;
 mod secret;
@@ -77,6 +81,9 @@ pub struct Config {
     /// Where the key lies, or several, one a line. Made at the first start, readable by its owner
     /// only.
     pub key_file: PathBuf,
+    /// Where the files of plug-ins lie: a directory, or `s3://bucket/prefix`, with the standard
+    /// variables `AWS_…` for its endpoint, region and credentials.
+    pub plugin_store: PathBuf,
 }
 
 impl Default for Config {
@@ -86,6 +93,7 @@ impl Default for Config {
             admin_token_file: "penstock-data/admin-token".into(),
             key: Secret::default(),
             key_file: "penstock-data/secrets-key".into(),
+            plugin_store: "penstock-data/plugins".into(),
         }
     }
 }
@@ -100,6 +108,7 @@ pub async fn start(
     tasks: &Tasks,
 ) -> Result<Routes, Error> {
     let vault = vault::Vault::open(&config.key, &config.key_file)?;
+    let files = files::Files::open(&config.plugin_store)?;
     let store = store::Store::new(database.clone(), vault);
     install_administrator(&store, &config).await?;
     let bell = Bell::new();
@@ -109,6 +118,7 @@ pub async fn start(
     let people = api::People::new(store.clone(), bell.clone());
     let tokens = api::Tokens::new(store.clone(), bell.clone());
     let tools = api::Tools::new(store.clone(), bell.clone());
+    let plugins = api::Plugins::new(store.clone(), files, bell.clone());
     let rotation = rotation::start(&store, tasks);
     let keys = api::Keys::new(store.clone(), bell.clone(), rotation);
     let registry = api::Api::new(store, bell, uses);
@@ -116,6 +126,7 @@ pub async fn start(
         .add_service(PeopleServer::new(people))
         .add_service(TokensServer::new(tokens))
         .add_service(ToolsServer::new(tools))
+        .add_service(PluginsServer::new(plugins))
         .add_service(VaultServer::new(keys)))
 }
 

@@ -3,6 +3,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DatabaseBackend;
 
+mod plugins;
 mod tools;
 
 /// Migrates the registry's database.
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
             Box::new(Accounts),
             Box::new(People),
             Box::new(tools::Tools),
+            Box::new(plugins::Plugins),
         ]
     }
 }

@@ -17,6 +17,7 @@ use crate::vault::{Sealed, Vault};
 
 mod groups;
 mod installation;
+mod plugins;
 mod reveals;
 mod rotation;
 mod tokens;

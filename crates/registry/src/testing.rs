@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use contracts::registry::plugins_client::PluginsClient;
 use contracts::registry::registry_client::RegistryClient;
 use contracts::registry::tools_client::ToolsClient;
 use outbox::testing::Ground;
@@ -35,6 +36,7 @@ impl World {
         let config = Config {
             admin_token_file: folder.join("admin-token"),
             key_file: folder.join("secrets-key"),
+            plugin_store: folder.join("plugins"),
             ..Config::default()
         };
         Self { ground, config }
@@ -48,6 +50,11 @@ impl World {
     /// The same, to ask about tools.
     pub(crate) async fn tools(&self) -> ToolsClient<Route> {
         ToolsClient::new(self.route().await)
+    }
+
+    /// The same, to ask about plug-ins.
+    pub(crate) async fn plugins(&self) -> PluginsClient<Route> {
+        PluginsClient::new(self.route().await)
     }
 
     /// The way to one more registry.

@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::archive::tests::packed;
 use crate::class_file::ClassFile;
-use crate::class_file::tests::Class;
 use crate::definition::{self, Shape};
 use crate::export::Export;
 use crate::jar::{Jar, JarName};
 use crate::model::{Edge, Node, Pipeline, Template};
+use crate::testing::{Class, packed};
 use crate::{configuration, edge_script, form, plan, read, schedules, version, yaml};
 
 const MOST_MEMORY: u64 = 256 * 1024;

@@ -115,31 +115,17 @@ fn damaged(error: &ZipError) -> Error {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::io::Write as _;
-
-    use zip::ZipWriter;
-    use zip::write::SimpleFileOptions;
-
+mod tests {
     use super::*;
+    use crate::testing::packed;
 
-    pub(crate) const LIMITS: Limits = Limits {
+    const LIMITS: Limits = Limits {
         bytes: 1 << 20,
         entries: 100,
         entry_bytes: 1 << 20,
         total_bytes: 2 << 20,
         ratio: 200,
     };
-
-    /// An archive of these entries.
-    pub(crate) fn packed<B: AsRef<[u8]>>(entries: &[(&str, B)]) -> Vec<u8> {
-        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, bytes) in entries {
-            zip.start_file(*name, SimpleFileOptions::default()).unwrap();
-            zip.write_all(bytes.as_ref()).unwrap();
-        }
-        zip.finish().unwrap().into_inner()
-    }
 
     #[test]
     fn entries_are_found_by_their_exact_name() {

@@ -281,141 +281,9 @@ impl<'a> Input<'a> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// A class that is written for a test.
-    pub(crate) struct Class {
-        constants: Vec<Vec<u8>>,
-        above: u16,
-        annotations: Vec<Vec<u8>>,
-        fields: Vec<Vec<u8>>,
-    }
-
-    impl Class {
-        /// A class below another.
-        pub(crate) fn new(above: &str) -> Self {
-            let mut class = Self {
-                constants: Vec::new(),
-                above: 0,
-                annotations: Vec::new(),
-                fields: Vec::new(),
-            };
-            let name = class.text(above);
-            class.above = class.constant([&[7][..], &name.to_be_bytes()].concat());
-            // A long one takes two numbers.
-            class.constant(vec![5, 0, 0, 0, 0, 0, 0, 0, 0]);
-            class.constants.push(Vec::new());
-            class
-        }
-
-        fn constant(&mut self, bytes: Vec<u8>) -> u16 {
-            self.constants.push(bytes);
-            u16::try_from(self.constants.len()).unwrap()
-        }
-
-        fn text(&mut self, text: &str) -> u16 {
-            let length = u16::try_from(text.len()).unwrap().to_be_bytes();
-            self.constant([&[1][..], &length, text.as_bytes()].concat())
-        }
-
-        fn annotation(&mut self, class: &str, values: &[(&str, &str)], optional: bool) -> Vec<u8> {
-            let mut bytes = self.text(&format!("L{class};")).to_be_bytes().to_vec();
-            let count = values.len() + usize::from(optional) + 1;
-            bytes.extend(u16::try_from(count).unwrap().to_be_bytes());
-            // A list of words, which nobody looks at.
-            bytes.extend(self.text("list").to_be_bytes());
-            bytes.extend([b'[', 0, 1, b'e', 0, 0, 0, 0]);
-            for (name, value) in values {
-                bytes.extend(self.text(name).to_be_bytes());
-                bytes.push(b's');
-                bytes.extend(self.text(value).to_be_bytes());
-            }
-            if optional {
-                bytes.extend(self.text("optional").to_be_bytes());
-                bytes.push(b'Z');
-                bytes.extend(self.constant(vec![3, 0, 0, 0, 1]).to_be_bytes());
-            }
-            bytes
-        }
-
-        pub(crate) fn annotated(mut self, class: &str, values: &[(&str, &str)]) -> Self {
-            let annotation = self.annotation(class, values, false);
-            self.annotations.push(annotation);
-            self
-        }
-
-        pub(crate) fn field(
-            self,
-            name: &str,
-            class: &str,
-            annotation: &str,
-            values: &[(&str, &str)],
-        ) -> Self {
-            self.any_field([name, class, annotation], values, false)
-        }
-
-        pub(crate) fn optional_field(
-            self,
-            name: &str,
-            class: &str,
-            annotation: &str,
-            values: &[(&str, &str)],
-        ) -> Self {
-            self.any_field([name, class, annotation], values, true)
-        }
-
-        fn any_field(
-            mut self,
-            [name, class, annotation]: [&str; 3],
-            values: &[(&str, &str)],
-            optional: bool,
-        ) -> Self {
-            let mut field = vec![0, 0];
-            field.extend(self.text(name).to_be_bytes());
-            field.extend(self.text(&format!("L{class};")).to_be_bytes());
-            let annotation = self.annotation(annotation, values, optional);
-            let attributes = self.attributes(&[annotation]);
-            field.extend(attributes);
-            self.fields.push(field);
-            self
-        }
-
-        fn attributes(&mut self, annotations: &[Vec<u8>]) -> Vec<u8> {
-            let name = self.text("RuntimeVisibleAnnotations");
-            let other = self.text("Deprecated");
-            let content: Vec<u8> = annotations.concat();
-            let mut bytes = vec![0, 2];
-            bytes.extend(other.to_be_bytes());
-            bytes.extend([0, 0, 0, 0]);
-            bytes.extend(name.to_be_bytes());
-            bytes.extend(u32::try_from(content.len() + 2).unwrap().to_be_bytes());
-            bytes.extend(u16::try_from(annotations.len()).unwrap().to_be_bytes());
-            bytes.extend(content);
-            bytes
-        }
-
-        pub(crate) fn bytes(mut self) -> Vec<u8> {
-            let annotations = std::mem::take(&mut self.annotations);
-            let attributes = self.attributes(&annotations);
-            let mut bytes = MAGIC.to_be_bytes().to_vec();
-            bytes.extend([0, 0, 0, 52]);
-            bytes.extend(
-                u16::try_from(self.constants.len() + 1)
-                    .unwrap()
-                    .to_be_bytes(),
-            );
-            bytes.extend(self.constants.concat());
-            bytes.extend([0, 0, 0, 0]);
-            bytes.extend(self.above.to_be_bytes());
-            bytes.extend([0, 0]);
-            bytes.extend(u16::try_from(self.fields.len()).unwrap().to_be_bytes());
-            bytes.extend(self.fields.concat());
-            bytes.extend([0, 0]);
-            bytes.extend(attributes);
-            bytes
-        }
-    }
+    use crate::testing::Class;
 
     #[test]
     fn a_class_that_ends_too_early_is_refused_wherever_it_ends() {
@@ -432,14 +300,7 @@ pub(crate) mod tests {
     #[test]
     fn annotations_in_each_other_are_bounded() {
         let mut class = Class::new("a/B");
-        let mut annotation = class.text("Lx;").to_be_bytes().to_vec();
-        annotation.extend([0, 1]);
-        annotation.extend(class.text("v").to_be_bytes());
-        for _ in 0..100 {
-            annotation.extend([b'[', 0, 1]);
-        }
-        annotation.extend([b'[', 0, 0]);
-        class.annotations.push(annotation);
+        class.annotate_deep(100);
         assert_eq!(ClassFile::read(&class.bytes()).unwrap_err(), Error::TooDeep);
     }
 }

@@ -89,7 +89,7 @@ impl Export {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::tests::packed;
+    use crate::testing::packed;
 
     const EMPTY: &str = "<a.Pipeline><graph/><name>p</name></a.Pipeline>";
 

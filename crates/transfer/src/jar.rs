@@ -259,8 +259,7 @@ fn data(descriptor: &str) -> Data {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::tests::packed;
-    use crate::class_file::tests::Class;
+    use crate::testing::{Class, packed};
 
     const MAIN: &str = "a/b/Main.class";
     const HEADERS: &str = "Manifest-Version: 1.0\r\nBundle-Name: Zipper\r\nBundle-SymbolicName: z\r\n\

@@ -22,6 +22,8 @@ mod model;
 pub mod plan;
 mod read;
 pub mod schedules;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod version;
 pub mod write;
 mod xml;

@@ -22,6 +22,7 @@ use crate::{Config, Error, start};
 mod administrator;
 mod groups;
 mod people;
+mod plugins;
 mod rotation;
 mod secrecy;
 mod secrets;

@@ -1,0 +1,133 @@
+//! Where the files of plug-ins are: a directory, or a bucket of S3 or of what speaks its protocol.
+//!
+//! **Invariant:** a file is never changed. Another file has another name, so who reads one while
+//! its plug-in is replaced reads it to the end.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+use crate::Error;
+
+const FORMS: &str = "write a directory, file:///directory or s3://bucket/prefix";
+
+/// The files.
+#[derive(Debug, Clone)]
+pub(crate) struct Files(Arc<dyn ObjectStore>);
+
+impl Files {
+    /// Opens what the setting names, with the standard variables (`AWS_…`) for a bucket. A bucket
+    /// isn't asked for yet.
+    pub(crate) fn open(setting: &Path) -> Result<Self, Error> {
+        let text = setting.to_string_lossy();
+        if let Some(place) = text.strip_prefix("s3://") {
+            return Self::bucket(place);
+        }
+        let folder = match text.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => PathBuf::from(path),
+            Some(_) => {
+                return Err(Error::PluginStore(format!(
+                    "its path is not absolute: {FORMS}"
+                )));
+            }
+            None if text.contains("://") => {
+                return Err(Error::PluginStore(format!(
+                    "its scheme is unknown: {FORMS}"
+                )));
+            }
+            None => setting.to_owned(),
+        };
+        let wrong = |error: &dyn std::fmt::Display| {
+            Error::PluginStore(format!("{}: {error}", folder.display()))
+        };
+        std::fs::create_dir_all(&folder).map_err(|error| wrong(&error))?;
+        let files = LocalFileSystem::new_with_prefix(&folder).map_err(|error| wrong(&error))?;
+        Ok(Self(Arc::new(files)))
+    }
+
+    fn bucket(place: &str) -> Result<Self, Error> {
+        let wrong = |error: &dyn std::fmt::Display| Error::PluginStore(error.to_string());
+        runtime::tls::provide();
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let prefix = Key::parse(prefix.trim_end_matches('/')).map_err(|error| wrong(&error))?;
+        let store = AmazonS3Builder::from_env().with_bucket_name(bucket).build();
+        let store = store.map_err(|error| wrong(&error))?;
+        Ok(Self(Arc::new(PrefixStore::new(store, prefix))))
+    }
+
+    /// Keeps a file of a plug-in.
+    pub(crate) async fn keep(&self, id: &str, sha256: &str, bytes: Bytes) -> Result<(), Error> {
+        self.0.put(&key(id, sha256), bytes.into()).await?;
+        Ok(())
+    }
+
+    /// The content of a file, piece by piece.
+    pub(crate) async fn read(
+        &self,
+        id: &str,
+        sha256: &str,
+    ) -> Result<BoxStream<'static, object_store::Result<Bytes>>, Error> {
+        Ok(self.0.get(&key(id, sha256)).await?.into_stream())
+    }
+
+    /// Removes a file that no plug-in has any more. One that stays costs nothing but its place.
+    pub(crate) async fn remove(&self, id: &str, sha256: &str) {
+        if let Err(error) = self.0.delete(&key(id, sha256)).await {
+            tracing::warn!(plugin.id = id, "a plug-in's old file stays: {error}");
+        }
+    }
+}
+
+fn key(id: &str, sha256: &str) -> Key {
+    Key::from(format!("{id}-{sha256}.jar"))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_is_kept_read_and_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        for setting in [
+            folder.path().join("a"),
+            format!("file://{}/b", folder.path().display()).into(),
+        ] {
+            let files = Files::open(&setting).unwrap();
+            files
+                .keep("id", "sum", Bytes::from_static(b"jar"))
+                .await
+                .unwrap();
+            let chunks: Vec<Bytes> = files
+                .read("id", "sum")
+                .await
+                .unwrap()
+                .try_collect()
+                .await
+                .unwrap();
+            assert_eq!(chunks.concat(), b"jar");
+            files.remove("id", "sum").await;
+            assert!(files.read("id", "sum").await.is_err());
+        }
+    }
+
+    #[test]
+    fn a_setting_that_names_no_store_is_refused() {
+        for (setting, expected) in [
+            ("ftp://x", "scheme is unknown"),
+            ("file://x", "not absolute"),
+        ] {
+            let error = Files::open(Path::new(setting)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
