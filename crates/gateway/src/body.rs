@@ -7,6 +7,7 @@ use axum::http::{StatusCode, Uri, header};
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Gateway;
 use crate::problem::Problem;
@@ -61,6 +62,33 @@ impl Content {
 
     pub(crate) fn is_blank(&self) -> bool {
         self.bytes.iter().all(u8::is_ascii_whitespace)
+    }
+}
+
+/// A file as the body of a request, which may be longer than others. So many are held at a time;
+/// further ones wait before they are read.
+pub(crate) struct Upload {
+    pub(crate) bytes: Bytes,
+    /// As the request says it, with parameters.
+    #[allow(dead_code, reason = "forms are read by the UnifiedViews face")]
+    pub(crate) content_type: String,
+    _place: OwnedSemaphorePermit,
+}
+
+impl FromRequest<Arc<Gateway>> for Upload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        let place = gateway.uploads.clone().acquire_owned().await;
+        let content_type = request.headers().get(header::CONTENT_TYPE);
+        let content_type = content_type
+            .and_then(|it| it.to_str().ok())
+            .unwrap_or_default();
+        Ok(Self {
+            _place: place.map_err(|_| Problem::internal())?,
+            content_type: content_type.to_owned(),
+            bytes: read(request, gateway.config.max_upload_bytes).await?,
+        })
     }
 }
 

@@ -18,10 +18,12 @@ mod front;
 mod limits;
 mod opsera;
 mod peers;
+mod plugins;
 mod problem;
 mod routes;
 mod start;
 mod time;
+mod transfer;
 mod v2;
 
 pub use routes::{Route as ApiRoute, routes};
@@ -46,6 +48,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The longest body that is read, in bytes.
     pub max_body_bytes: usize,
+    /// The longest file that is read, in bytes: a jar, or an exported pipeline.
+    pub max_upload_bytes: usize,
+    /// Files that are held at a time; further ones wait.
+    pub max_uploads: usize,
     /// Requests that are worked on at a time; further ones are answered 503 at once.
     pub max_requests: usize,
     /// Logs that are followed at a time; further followers are answered 503.
@@ -68,6 +74,8 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             max_body_bytes: 1024 * 1024,
+            max_upload_bytes: 64 * 1024 * 1024,
+            max_uploads: 4,
             max_requests: 1024,
             max_followers: 1000,
             max_reads: 32,
@@ -102,6 +110,7 @@ pub fn start(config: &Config, upstreams: Upstreams, bus: Option<Bus>, tasks: &Ta
         requests: Semaphore::new(config.max_requests),
         followers: Arc::new(Semaphore::new(config.max_followers)),
         reads: Semaphore::new(config.max_reads),
+        uploads: Arc::new(Semaphore::new(config.max_uploads)),
         limits: limits::Limits::start(&config.limits, tasks),
         tasks: tasks.clone(),
         config: config.clone(),
@@ -122,6 +131,7 @@ struct Gateway {
     requests: Semaphore,
     followers: Arc<Semaphore>,
     reads: Semaphore,
+    uploads: Arc<Semaphore>,
     limits: Arc<limits::Limits>,
     tasks: Tasks,
 }

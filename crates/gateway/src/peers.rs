@@ -3,6 +3,7 @@
 use contracts::audit::audit_log_client::AuditLogClient;
 use contracts::pipeline::pipelines_client::PipelinesClient;
 use contracts::registry::people_client::PeopleClient;
+use contracts::registry::plugins_client::PluginsClient;
 use contracts::registry::registry_client::RegistryClient;
 use contracts::registry::tokens_client::TokensClient;
 use contracts::registry::tools_client::ToolsClient;
@@ -22,6 +23,7 @@ pub(crate) struct Peers {
     pipelines: PipelinesClient<Route>,
     registry: RegistryClient<Route>,
     tools: ToolsClient<Route>,
+    plugins: PluginsClient<Route>,
     vault: VaultClient<Route>,
     people: PeopleClient<Route>,
     tokens: TokensClient<Route>,
@@ -36,6 +38,8 @@ impl Peers {
             pipelines: PipelinesClient::new(upstreams.pipeline)
                 .max_decoding_message_size(MAX_ANSWER_BYTES),
             tools: ToolsClient::new(upstreams.registry.clone()),
+            plugins: PluginsClient::new(upstreams.registry.clone())
+                .max_decoding_message_size(MAX_ANSWER_BYTES),
             vault: VaultClient::new(upstreams.registry.clone()),
             people: PeopleClient::new(upstreams.registry.clone()),
             tokens: TokensClient::new(upstreams.registry.clone()),
@@ -58,6 +62,10 @@ impl Peers {
 
     pub(crate) fn tools(&self) -> ToolsClient<Route> {
         self.tools.clone()
+    }
+
+    pub(crate) fn plugins(&self) -> PluginsClient<Route> {
+        self.plugins.clone()
     }
 
     pub(crate) fn vault(&self) -> VaultClient<Route> {

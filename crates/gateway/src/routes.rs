@@ -107,6 +107,7 @@ const ANY: Need = Need::Any;
 const SEERS: Need = Need::Site(SiteRole::SEERS);
 const ROLES: Need = Need::Site(&SiteRole::ALL);
 const KEEPERS: Need = Need::Site(SiteRole::SECRET_KEEPERS);
+const MAKERS: Need = Need::Site(SiteRole::USERS);
 const OPERATORS: Need = Need::Site(SiteRole::ADMINISTRATORS);
 
 const ACT: Cost = Cost::Act;
@@ -149,6 +150,8 @@ pub(crate) const ROWS: &[Row] = rows! {
 
     get    "/api/v2/pipelines",                              by(READ, ANY),                             LIST => v2::pipelines::list;
     post   "/api/v2/pipelines",                              by(PIPELINE, Need::Make),                  ACT  => v2::pipelines::create;
+    post   "/api/v2/pipelines/import",                       by(PIPELINE, MAKERS),                       ACT  => v2::transfer::import;
+    get    "/api/v2/pipelines/{p}/export",                   by(READ, item(Right::ViewSteps)),           LIST => v2::transfer::export;
     get    "/api/v2/pipelines/{p}",                          by(READ, VIEW),                            ACT  => v2::pipelines::read;
     put    "/api/v2/pipelines/{p}",                          by(PIPELINE, item(Right::EditSteps)),      ACT  => v2::pipelines::replace;
     delete "/api/v2/pipelines/{p}",                          by(PIPELINE, item(Right::Delete)),         ACT  => v2::pipelines::delete;
@@ -185,6 +188,12 @@ pub(crate) const ROWS: &[Row] = rows! {
     get    "/api/v2/secrets",                                by(API_READ, ROLES),                       LIST => v2::secrets::list;
     put    "/api/v2/secrets/{name}",                         by(API, KEEPERS),                          ACT  => v2::secrets::set;
     delete "/api/v2/secrets/{name}",                         by(API, KEEPERS),                          ACT  => v2::secrets::delete;
+
+    get    "/api/v2/plugins",                                by(TOOLS_READ, ANY),                        LIST => v2::plugins::list;
+    post   "/api/v2/plugins",                                by(TOOLS, OPERATORS),                       ACT  => v2::plugins::import;
+    get    "/api/v2/plugins/{plugin}",                       by(TOOLS_READ, ANY),                        ACT  => v2::plugins::read;
+    delete "/api/v2/plugins/{plugin}",                       by(TOOLS, ANY),                             ACT  => v2::plugins::delete;
+    get    "/api/v2/plugins/{plugin}/file",                  by(TOOLS_READ, ANY),                        LOG  => v2::plugins::file;
 
     get    "/api/v2/tools",                                  by(TOOLS_READ, ANY),                       LIST => v2::tools::list;
     post   "/api/v2/tools",                                  by(TOOLS, Need::Tool(ToolRight::Create)),  ACT  => v2::tools::create;

@@ -16,6 +16,7 @@ pub(crate) mod logs;
 pub(crate) mod openapi;
 mod pipeline_view;
 pub(crate) mod pipelines;
+pub(crate) mod plugins;
 mod run_view;
 pub(crate) mod runs;
 mod schedule_view;
@@ -25,6 +26,7 @@ pub(crate) mod tokens;
 pub(crate) mod tool_uses;
 mod tool_view;
 pub(crate) mod tools;
+pub(crate) mod transfer;
 pub(crate) mod users;
 pub(crate) mod vault;
 mod words;
@@ -91,6 +93,17 @@ impl Person {
             name: actor.name,
         }
     }
+}
+
+/// The header's value for a file of this name: what isn't plain in it becomes a dash.
+fn attachment(name: &str) -> String {
+    let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '-');
+    let name: String = name
+        .chars()
+        .take(120)
+        .map(|it| if plain(it) { it } else { '-' })
+        .collect();
+    format!("attachment; filename=\"{name}\"")
 }
 
 /// A text that may be empty, as one that may be absent.

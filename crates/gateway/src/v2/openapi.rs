@@ -11,8 +11,8 @@ use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuil
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    audit, custody, executors, explain, gates, groups, logs, pipelines, runs, schedules, secrets,
-    tokens, tool_uses, tools, users, vault,
+    audit, custody, executors, explain, gates, groups, logs, pipelines, plugins, runs, schedules,
+    secrets, tokens, tool_uses, tools, transfer, users, vault,
 };
 use crate::problem;
 
@@ -28,7 +28,7 @@ const PROBLEM: &str = "Problem";
     ),
     paths(
         pipelines::list, pipelines::create, pipelines::read, pipelines::replace, pipelines::delete,
-        pipelines::stop, pipelines::reset,
+        pipelines::stop, pipelines::reset, transfer::import, transfer::export,
         custody::duplicate, custody::transfer, custody::lock, custody::unlock,
         runs::list, runs::start, runs::read, runs::stop, runs::resume, logs::read, explain::read,
         gates::approve, gates::reject,
@@ -38,6 +38,7 @@ const PROBLEM: &str = "Problem";
         secrets::list, secrets::set, secrets::delete,
         tools::list, tools::create, tools::read, tools::replace, tools::update, tools::delete,
         tools::transfer, tool_uses::pipelines, tool_uses::logs,
+        plugins::list, plugins::import, plugins::read, plugins::delete, plugins::file,
         vault::read, vault::rotate_key,
         users::list, users::create, users::read, users::change, users::revoke_tokens,
         groups::list, groups::read, groups::put, groups::delete, groups::add, groups::remove,
@@ -134,6 +135,7 @@ fn parameter(name: &str) -> Parameter {
         "step" => "Id of the step in the definition, or its 24-hex id",
         "s" => "24-hex id or number of the schedule",
         "t" => "24-hex id, number or name of the tool",
+        "plugin" => "24-hex id, number or name of the plug-in",
         "user" => "24-hex id or e-mail address of the user; `me` is who asks",
         "group" => "24-hex id or name of the group",
         "token" => "24-hex id of the token",

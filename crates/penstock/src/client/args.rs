@@ -56,6 +56,12 @@ pub enum Command {
     /// Clear a pipeline's position after a failed or stopped run
     #[command(after_help = help::RESET)]
     Reset(With<Reset>),
+    /// Make a pipeline of one that UnifiedViews has exported
+    #[command(after_help = help::IMPORT)]
+    Import(With<Import>),
+    /// Print a pipeline as YAML, or write it as a ZIP for UnifiedViews
+    #[command(after_help = help::EXPORT)]
+    Export(With<Export>),
     /// Secrets that steps can name; values are never shown
     #[command(subcommand, after_help = help::SECRET)]
     Secret(Secret),
@@ -142,6 +148,39 @@ pub struct Apply {
     /// A file with a definition; - is standard input. May be said several times
     #[arg(long = "file", short, required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The exported ZIP; - is standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Make nothing, and print what would be made and what is missing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    #[arg(value_name = "PIPELINE", help = NAME)]
+    pub name: String,
+    /// As what
+    #[arg(long, value_enum, default_value_t = Format::Yaml)]
+    pub format: Format,
+    /// Where to write it [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+}
+
+/// As what a pipeline is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A definition, which `apply` takes
+    Yaml,
+    /// A ZIP, which UnifiedViews and `import` take
+    Zip,
 }
 
 /// A pipeline.

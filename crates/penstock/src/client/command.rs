@@ -11,6 +11,7 @@ mod schedules;
 mod secrets;
 mod tokens;
 mod tools;
+mod transfer;
 mod users;
 mod watch;
 
@@ -68,6 +69,8 @@ pub(super) async fn obey(command: Command) -> Result<ExitCode, Error> {
         Command::Explain(said) => with(said, runs::explain).await,
         Command::Reset(said) => with(said, runs::reset).await,
         Command::Logs(said) => with(said, log::logs).await,
+        Command::Import(said) => with(said, transfer::import).await,
+        Command::Export(said) => with(said, transfer::export).await,
         Command::Secret(Secret::Set(said)) => with(said, secrets::set).await,
         Command::Secret(Secret::List(said)) => with(said, secrets::list).await,
         Command::Secret(Secret::Delete(said)) => with(said, secrets::delete).await,

@@ -11,6 +11,21 @@ Examples:
 A running run keeps the version that it was started with. What a file may hold: README.md shows it,
 and the server has its schema for editors at /api/v2/schemas/pipeline.json.";
 
+pub(crate) const IMPORT: &str = "\
+Examples:
+  penstock import pipeline.zip --dry-run   what it would make, and which plug-ins are missing
+  penstock import pipeline.zip
+
+A plug-in that Penstock carries out itself needs no jar; any other must be installed in the version
+that the pipeline needs, or a later one. Jars and users' data in the ZIP are not imported.";
+
+pub(crate) const EXPORT: &str = "\
+Examples:
+  penstock export hello > hello.yaml
+  penstock export ingest --format zip --to ingest.zip
+
+As a ZIP goes a pipeline whose steps are plug-ins; as YAML any.";
+
 pub(crate) const RUN: &str = "\
 Examples:
   penstock run hello

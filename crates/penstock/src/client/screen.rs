@@ -34,6 +34,11 @@ impl Screen {
         self.format == Output::Json
     }
 
+    /// Whether a person reads it.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
     /// Prints an answer of the API as it is.
     pub(crate) fn json(&mut self, value: &Value) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut self.out, value)?;

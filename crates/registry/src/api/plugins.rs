@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use contracts::id::PluginId;
 use contracts::message::Caller;
-use contracts::registry::import_plugin_request::Part;
 use contracts::registry::plugins_server::Plugins as Service;
 use contracts::registry::{
     DeletePluginRequest, DeletePluginResponse, GetPluginRequest, ImportPluginRequest,
@@ -117,18 +116,17 @@ impl Plugins {
 async fn gathered(
     mut stream: Streaming<ImportPluginRequest>,
 ) -> Result<(PluginTerms, Bytes), Status> {
-    let first = stream.message().await?.and_then(|it| it.part);
-    let Some(Part::Terms(terms)) = first else {
-        return Err(Error::from(Refused::NoTerms).into());
-    };
-    let mut bytes = Vec::new();
+    let (mut terms, mut bytes) = (None, Vec::new());
     while let Some(message) = stream.message().await? {
-        if let Some(Part::Content(content)) = message.part {
-            bytes.extend_from_slice(&content);
+        terms = terms.or(message.terms);
+        bytes.extend_from_slice(&message.content);
+        if terms.is_none() || bytes.len() > LONGEST_JAR {
+            break;
         }
-        if bytes.len() > LONGEST_JAR {
-            return Err(Error::from(Refused::TooLong).into());
-        }
+    }
+    let terms = terms.ok_or(Error::from(Refused::NoTerms))?;
+    if bytes.len() > LONGEST_JAR {
+        return Err(Error::from(Refused::TooLong).into());
     }
     Ok((terms, bytes.into()))
 }

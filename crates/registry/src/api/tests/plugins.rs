@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use contracts::message::{Caller, PluginChanged};
-use contracts::registry::import_plugin_request::Part;
 use contracts::registry::plugins_client::PluginsClient;
 use contracts::registry::{
     DeletePluginRequest, GetPluginRequest, ImportPluginRequest, ImportPluginResponse,
@@ -33,13 +32,15 @@ async fn import(
     terms: PluginTerms,
     jar: &[u8],
 ) -> Result<ImportPluginResponse, Status> {
-    let mut messages = vec![Part::Terms(terms)];
-    let chunks = jar.chunks(100).map(|chunk| Part::Content(chunk.to_vec()));
-    messages.extend(chunks);
-    let messages = messages
-        .into_iter()
-        .map(|part| ImportPluginRequest { part: Some(part) });
-    let answer = plugins.import_plugin(futures::stream::iter(messages.collect::<Vec<_>>()));
+    let mut messages = vec![ImportPluginRequest {
+        terms: Some(terms),
+        content: Vec::new(),
+    }];
+    messages.extend(jar.chunks(100).map(|chunk| ImportPluginRequest {
+        terms: None,
+        content: chunk.to_vec(),
+    }));
+    let answer = plugins.import_plugin(futures::stream::iter(messages));
     answer.await.map(tonic::Response::into_inner)
 }
 
