@@ -29,6 +29,7 @@ mod served;
 mod stop;
 mod tools;
 mod traces;
+mod transfer;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         logs::stories(),
         secrets::stories(),
         tools::stories(),
+        transfer::stories(),
         served::stories(),
         audit::stories(),
         people::stories(),

@@ -4,6 +4,8 @@
 //! A plug-in that Penstock carries out itself counts as installed in any version. Nothing is made
 //! before everything has been looked at, so a failed import leaves nothing behind.
 
+mod scheduling;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
@@ -20,6 +22,8 @@ use serde_json::Value;
 use tonic::Status;
 
 use crate::Gateway;
+
+pub(crate) use scheduling::schedule;
 
 /// Where archives are read and written: each is held whole meanwhile.
 static ROOM: LazyLock<Aside> = LazyLock::new(|| Aside::new(2));

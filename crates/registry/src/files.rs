@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::prefix::PrefixStore;
@@ -57,7 +57,14 @@ impl Files {
         runtime::tls::provide();
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         let prefix = Key::parse(prefix.trim_end_matches('/')).map_err(|error| wrong(&error))?;
-        let store = AmazonS3Builder::from_env().with_bucket_name(bucket).build();
+        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+        let endpoint = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint]
+            .iter()
+            .find_map(|key| builder.get_config_value(key));
+        if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+            builder = builder.with_allow_http(true);
+        }
+        let store = builder.build();
         let store = store.map_err(|error| wrong(&error))?;
         Ok(Self(Arc::new(PrefixStore::new(store, prefix))))
     }

@@ -13,7 +13,7 @@ use transfer::jar::{self, Data, Direction, Jar, JarName};
 use crate::role::Roles;
 
 /// Bytes of a jar, at most.
-pub(crate) const LONGEST_JAR: usize = 64 * 1024 * 1024;
+pub(crate) const LONGEST_JAR: usize = jar::LIMITS.bytes;
 /// Plug-ins of an account, at most.
 pub(crate) const MOST: u64 = 2_000;
 /// Characters of a title or a description, at most.

@@ -15,7 +15,7 @@ pub use name::JarName;
 
 /// What a jar may cost. Most of it is libraries, which are never unpacked.
 pub const LIMITS: Limits = Limits {
-    bytes: 256 * 1024 * 1024,
+    bytes: 64 * 1024 * 1024,
     entries: 65_536,
     entry_bytes: 4 * 1024 * 1024,
     total_bytes: 32 * 1024 * 1024,

@@ -10,7 +10,9 @@ use crate::xml::{Id, Tree};
 /// Schedules of a pipeline, at most.
 const MAX_SCHEDULES: usize = 200;
 /// Predecessors of a schedule, at most.
-const MAX_AFTER: usize = 200;
+const MAX_AFTER: usize = 100;
+/// Priorities by their numbers.
+const PRIORITIES: [&str; 4] = ["IGNORE", "LOWEST", "MEDIUM", "HIGHEST"];
 
 /// A schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +25,8 @@ pub struct Schedule {
     pub trigger: Trigger,
     /// Whether it runs no more than once.
     pub just_once: bool,
-    /// The lower ones come first where several are due.
-    pub priority: Option<i64>,
+    /// 0 (ignore) to 3 (highest).
+    pub priority: Option<u32>,
     /// How many minutes late it may run; without it, however late.
     pub tolerance_minutes: Option<i64>,
 }
@@ -81,7 +83,7 @@ fn schedule(source: &Source<'_>, at: Id) -> Result<Schedule, Error> {
         enabled: source.flag(at, "enabled")?,
         trigger,
         just_once: source.flag(at, "justOnce")?,
-        priority: number(source, at, "priority")?,
+        priority: priority(source, at)?,
         tolerance_minutes: source.flag(at, "strictlyTimed")?.then_some(tolerance),
     })
 }
@@ -92,6 +94,18 @@ fn after(source: &Source<'_>, at: Id) -> Result<Vec<String>, Error> {
         names.extend(source.text(source.tree.body(*pipeline)?, "name")?);
     }
     Ok(names)
+}
+
+/// A priority by its number or its name.
+fn priority(source: &Source<'_>, at: Id) -> Result<Option<u32>, Error> {
+    let word = source.word(at, "priority")?;
+    let named = PRIORITIES.iter().position(|it| *it == word);
+    let priority = named.or_else(|| word.parse().ok());
+    let priority = priority.filter(|it| *it < PRIORITIES.len());
+    if priority.is_none() && !word.is_empty() {
+        return Err(Error::Wrong("priority is none from 0 to 3".into()));
+    }
+    Ok(priority.and_then(|it| u32::try_from(it).ok()))
 }
 
 fn number(source: &Source<'_>, at: Id, name: &'static str) -> Result<Option<i64>, Error> {
@@ -162,6 +176,7 @@ mod tests {
         for (inside, expected) in [
             ("<type>HOURLY</type>", "of the type \"HOURLY\""),
             ("<period>x</period>", "period is no number"),
+            ("<priority>4</priority>", "none from 0 to 3"),
             (
                 "<firstExecution>tomorrow</firstExecution>",
                 "firstExecution is no time",

@@ -28,6 +28,8 @@ use crate::transfer::{self, Failure, Plan, Refused, Used};
 struct ImportQuery {
     /// Make nothing, and say what would be made and what is missing.
     dry_run: bool,
+    /// Make its schedules, too, if they are in the file.
+    schedules: bool,
 }
 
 /// What was imported, or would be.
@@ -45,8 +47,10 @@ pub(crate) struct ImportView {
     plugins: Vec<UsedView>,
     /// What is in the way: nothing, where something was made.
     problems: Vec<String>,
-    /// What is in the file and is not imported.
-    notes: Vec<&'static str>,
+    /// How many schedules come with it.
+    schedules: usize,
+    /// What is in the file and is not imported as it is.
+    notes: Vec<String>,
 }
 
 /// A plug-in that is needed.
@@ -96,12 +100,13 @@ impl ImportView {
                 Failure::Export(_) | Failure::Plugins(_) | Failure::Peer(_) | Failure::Internal,
             ) => None,
         };
-        let data = "the data of plug-ins in it are not imported";
+        let data = "the data of plug-ins in it are not imported".to_owned();
         Self {
             pipeline: None,
             definition,
             plugins: plan.plugins.iter().map(UsedView::of).collect(),
             problems,
+            schedules: plan.export.schedules.as_ref().map_or(0, Vec::len),
             notes: plan.export.has_data.then_some(data).into_iter().collect(),
         }
     }
@@ -136,8 +141,9 @@ pub(crate) async fn import(
     upload: Upload,
 ) -> Result<Response, Problem> {
     let query: ImportQuery = body::query(&uri)?;
-    let plan = transfer::plan(&gateway, &who.caller(), upload.bytes.clone(), false).await?;
-    let view = ImportView::of(&plan);
+    let (caller, zip) = (who.caller(), upload.bytes.clone());
+    let plan = transfer::plan(&gateway, &caller, zip, query.schedules).await?;
+    let mut view = ImportView::of(&plan);
     if query.dry_run {
         return Ok(Json(view).into_response());
     }
@@ -152,12 +158,16 @@ pub(crate) async fn import(
         .define(request)
         .await?
         .into_inner();
+    let schedules = plan.export.schedules.as_deref().unwrap_or_default();
+    let orphans = transfer::schedule(&gateway, &caller, None, (&made.id, schedules)).await?;
+    if orphans > 0 {
+        view.notes.push(format!(
+            "{orphans} schedules are disabled: the pipelines that they wait for are not here"
+        ));
+    }
     let location = [(header::LOCATION, format!("/api/v2/pipelines/{}", made.id))];
-    let view = ImportView {
-        pipeline: Some(PipelineView::whole(made)),
-        definition: None,
-        ..view
-    };
+    view.pipeline = Some(PipelineView::whole(made));
+    view.definition = None;
     Ok((StatusCode::CREATED, location, Json(view)).into_response())
 }
 

@@ -159,6 +159,9 @@ pub struct Import {
     /// Make nothing, and print what would be made and what is missing
     #[arg(long)]
     pub dry_run: bool,
+    /// Make its schedules, too, if they are in the file
+    #[arg(long)]
+    pub schedules: bool,
 }
 
 /// Arguments of `export`.

@@ -37,7 +37,8 @@ struct Used {
 /// Makes a pipeline, or says what would be made.
 pub(super) async fn import(desk: &mut Desk, said: Import) -> Result<(), Error> {
     let body = Body::text("application/zip", file::read_archive(&said.file)?);
-    let path = format!("/api/v2/pipelines/import?dryRun={}", said.dry_run);
+    let (dry_run, schedules) = (said.dry_run, said.schedules);
+    let path = format!("/api/v2/pipelines/import?dryRun={dry_run}&schedules={schedules}");
     let answer = desk.http.ask(Method::POST, &path, &body).await;
     let answer = answer.map_err(|error| match error {
         Error::Refused(problem) if !problem.is_away() => Error::RefusedFile {
