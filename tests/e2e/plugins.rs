@@ -230,6 +230,8 @@ async fn a_failure_that_passes_is_tolerated_if_so_wished(world: &World) {
         let pipeline = api.define_steps("tolerant", &steps).await;
         let run = api.through(&pipeline).await;
         assert_eq!(run["state"], state, "{run:#}");
+        let message = step_of(&run, "get")["message"].as_str().unwrap();
+        assert!(message.contains("the answer is 503"), "{message}");
     }
 }
 

@@ -11,6 +11,9 @@ pub mod native;
 pub mod unit;
 pub mod xml;
 
+/// The file in which a plug-in says why it fails, in the directory that it works in.
+pub const FAILURE: &str = "failure";
+
 /// A plug-in that Penstock knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plugin {

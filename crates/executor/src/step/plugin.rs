@@ -10,11 +10,16 @@
 mod prepare;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use contracts::pipeline::Outcome;
+use rustix::fs::OFlags;
 use steps::kinds::{Kind, PluginCall, plugin};
 use steps::plugins::{self, Direction, Plugin};
 use tokio::sync::watch;
@@ -24,6 +29,9 @@ use super::process::{self, Start};
 use super::{Ending, StepTry, Told, files};
 use crate::log::StepLog;
 use crate::process::OWN_PROGRAM;
+
+/// What is read of why a plug-in failed, in bytes.
+const LONGEST_FAILURE: u64 = 4096;
 
 /// Runs a plug-in to its end.
 pub(super) async fn carry_out(
@@ -224,6 +232,7 @@ async fn prepared(layout: &Arc<Layout>, told: &mut watch::Receiver<Told>) -> Res
 async fn finished(step: &StepTry, layout: Arc<Layout>, ending: Ending) -> Ending {
     let is_well = ending.is_well();
     let keeps_all = step.facts.is_debugging;
+    let ending = explained(ending, &layout.folder());
     let seen = tokio::task::spawn_blocking(move || {
         let seen = if is_well { layout.check() } else { Ok(()) };
         if !keeps_all {
@@ -238,5 +247,29 @@ async fn finished(step: &StepTry, layout: Arc<Layout>, ending: Ending) -> Ending
             ..Ending::failed(fault.to_string())
         },
         Err(error) => Ending::failed(error.to_string()),
+    }
+}
+
+/// Says why it failed, if the plug-in has said so.
+fn explained(ending: Ending, folder: &Path) -> Ending {
+    if ending.outcome != Outcome::Failed || ending.exit_code.is_none() {
+        return ending;
+    }
+    let mut text = Vec::new();
+    // Nobody waits for what is no file.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(folder.join(plugins::FAILURE));
+    let read = opened.and_then(|file| file.take(LONGEST_FAILURE).read_to_end(&mut text));
+    let text = String::from_utf8_lossy(&text);
+    let text = text.trim();
+    if read.is_err() || text.is_empty() {
+        return ending;
+    }
+    Ending {
+        message: text.to_owned(),
+        ..ending
     }
 }

@@ -123,7 +123,7 @@ async fn a_try_after_a_failure_begins_without_outputs() {
     let fails_once = "#!/bin/sh -e
 test ! -e output/made/data/left || exit 7
 echo left > output/made/data/left
-test -e \"$PENSTOCK_WORKSPACE/again\" || { touch \"$PENSTOCK_WORKSPACE/again\"; exit 3; }
+test -e \"$PENSTOCK_WORKSPACE/again\" || { touch \"$PENSTOCK_WORKSPACE/again\"; echo not yet > failure; exit 3; }
 ";
     let steps = "  - {id: a, plugin: {name: fails-once}}
   - {id: b, plugin: {name: consume, inputs: {given: [a.made]}}}";
@@ -139,6 +139,7 @@ test -e \"$PENSTOCK_WORKSPACE/again\" || { touch \"$PENSTOCK_WORKSPACE/again\"; 
     let reports = world.carried_out().await;
     let of_a: Vec<_> = reports.iter().filter(|it| it.step_id == "a").collect();
     assert_eq!(of_a[0].exit_code, Some(3), "{reports:?}");
+    assert_eq!(of_a[0].message, "not yet");
     assert_eq!(of_a[1].exit_code, Some(0), "{reports:?}");
 }
 

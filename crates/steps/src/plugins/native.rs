@@ -70,7 +70,10 @@ pub fn main() -> ExitCode {
     match carry_out(Path::new("."), implementation) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            complain(&failure.to_string());
+            let failure = failure.to_string();
+            complain(&failure);
+            // Who can't read it there finds it in the log.
+            let _ = std::fs::write(super::FAILURE, failure);
             ExitCode::FAILURE
         }
     }
