@@ -21,6 +21,8 @@ use crate::store::{CLAIMED_AT_ONCE, Claimed, Settled, Store};
 
 /// The longest time between two looks at what is due: other schedulers make schedules, too.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
+/// The shortest: the store's clock, which says what is due, may be a little behind this one.
+const SHORTEST_NAP: Duration = Duration::from_millis(10);
 /// How often slots are looked for whose runs are to be asked for, without a ring.
 const SLOTS_PERIOD: Duration = Duration::from_millis(500);
 /// How long a slot waits for its pipeline before it is tried again, unless a run of it ends before.
@@ -98,18 +100,20 @@ fn prune(store: Store, slot_days: u32, tasks: &Tasks) {
 impl Clockwork {
     /// Takes what is due, then waits until something may be.
     async fn take_due(&self) -> Result<(), Error> {
-        let taken = self.store.take_due().await?;
-        if taken.fires {
-            self.slots.ring();
-        }
-        if taken.more {
-            return Ok(());
+        let next_ms = self.store.next_due_ms().await?;
+        if next_ms.is_some_and(|it| it <= clock::now_ms()) {
+            let taken = self.store.take_due().await?;
+            if taken.fires {
+                self.slots.ring();
+            }
+            if taken.more {
+                return Ok(());
+            }
         }
         let next_ms = self.store.next_due_ms().await?;
         let until = next_ms.map_or(LONGEST_NAP, |it| {
             let left_ms = u64::try_from(it - clock::now_ms()).unwrap_or_default();
-            // A clock that goes back a little must not make this spin.
-            Duration::from_millis(left_ms.max(1)).min(LONGEST_NAP)
+            Duration::from_millis(left_ms).clamp(SHORTEST_NAP, LONGEST_NAP)
         });
         let _ = tokio::time::timeout(until, self.due.rung()).await;
         Ok(())
@@ -117,6 +121,9 @@ impl Clockwork {
 
     /// Asks for the runs of some slots, and settles them.
     async fn fire(&self) -> Result<Progress, Error> {
+        if !self.store.has_open_slots().await? {
+            return Ok(Progress::Idle);
+        }
         let claimed = self.store.claim_slots().await?;
         if claimed.is_empty() {
             return Ok(Progress::Idle);

@@ -45,6 +45,19 @@ pub(crate) struct Claimed {
 }
 
 impl Store {
+    /// Whether there may be slots whose runs are to be asked for.
+    pub(crate) async fn has_open_slots(&self) -> Result<bool, Error> {
+        let reader = self.database.reader();
+        let now_ms = store_now_ms(reader).await?;
+        let open = slot::Entity::find()
+            .select_only()
+            .column(slot::Column::Number)
+            .filter(slot::Column::TryAtMs.lte(now_ms))
+            .limit(1)
+            .into_tuple::<i64>();
+        Ok(open.one(reader).await?.is_some())
+    }
+
     /// Some of the slots whose runs are to be asked for are this scheduler's, for a while.
     pub(crate) async fn claim_slots(&self) -> Result<Vec<Claimed>, Error> {
         let tx = self.database.begin().await?;
