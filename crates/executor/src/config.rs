@@ -6,6 +6,9 @@ use std::time::Duration;
 use runtime::config::Secret;
 use serde::{Deserialize, Serialize};
 
+use crate::step::deny;
+pub use crate::step::deny::Block;
+
 /// An executor's section of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -45,6 +48,28 @@ pub struct Config {
     pub plugins: PathBuf,
     /// How a bucket for snapshots is reached.
     pub s3: S3,
+    /// What holds for requests of steps.
+    pub http: Http,
+}
+
+/// What holds for requests of `http` and `tool` steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Blocks of addresses that no request goes to, be it named, resolved or redirected there. Unless
+    /// said otherwise these are where clouds tell a machine its credentials: `169.254.0.0/16`,
+    /// `fe80::/10` and `fd00:ec2::254/128`. What is said here replaces them. Steps that are
+    /// processes are held to it by the network alone, and where a proxy is set for the executor the
+    /// proxy resolves names.
+    pub deny: Vec<Block>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            deny: deny::usual(),
+        }
+    }
 }
 
 /// How a bucket of S3, or of what speaks its protocol, is reached.
@@ -94,6 +119,7 @@ impl Default for Config {
             cgroup: PathBuf::new(),
             plugins: PathBuf::new(),
             s3: S3::default(),
+            http: Http::default(),
         }
     }
 }

@@ -39,7 +39,7 @@ use runtime::bell::Progress;
 use runtime::{Bell, Route, Tasks, clock};
 use tokio::sync::{Notify, OnceCell, watch};
 
-pub use config::{Config, S3, Sharing};
+pub use config::{Block, Config, Http, S3, Sharing};
 pub use error::Error;
 
 use crate::attempt::state::Fate;
@@ -134,7 +134,7 @@ async fn begin(
         keepers: Keepers::new(keeper_program, config.warm_keepers)
             .keeping(usize::try_from(config.slot_count()).unwrap_or(usize::MAX))
             .in_groups(home),
-        http: step::http::Clients::new()?,
+        http: step::http::Clients::new(&config.http.deny)?,
         outputs: empty(&config.work_dir.join("outputs"))?,
         plugins: directory_of_plugins(&config.plugins)?,
         environment: step::environment::common(),

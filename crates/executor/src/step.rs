@@ -3,6 +3,7 @@
 //! **Invariants:** whatever goes wrong becomes an outcome, also a panic of ours. The workspace is
 //! saved before the outcome is known to anyone. Neither messages nor outputs hold a secret (I12).
 
+pub(crate) mod deny;
 pub(crate) mod environment;
 mod files;
 pub(crate) mod http;

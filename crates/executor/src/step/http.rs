@@ -1,8 +1,8 @@
 //! A step that is an HTTP request: sent, followed, and judged by the answer's status.
 //!
 //! **Invariants:** a request that carries secrets is not redirected to another host, and none to
-//! anything but HTTP, nor from HTTPS to plain HTTP. Of an answer only the beginning is logged, and a
-//! bounded part is saved.
+//! anything but HTTP, nor from HTTPS to plain HTTP, nor to an address that is denied
+//! ([`mod@deny`]). Of an answer only the beginning is logged, and a bounded part is saved.
 
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,12 +13,13 @@ use contracts::message::Stream;
 use contracts::pipeline::Outcome;
 use reqwest::header::CONTENT_LENGTH;
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use steps::kinds::{Body, Request};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::deny::{self, Denied, Deny};
 use super::{Ending, StepTry, Told};
 use crate::Error;
 use crate::log::{Lines, StepLog};
@@ -40,28 +41,36 @@ pub(crate) struct Clients {
     strict: Client,
     /// Follows none.
     pub(super) bare: Client,
+    /// Where none of them goes.
+    pub(super) deny: Deny,
 }
 
 impl Clients {
-    pub(crate) fn new() -> Result<Self, Error> {
+    pub(crate) fn new(deny: &[deny::Block]) -> Result<Self, Error> {
+        let deny = Deny::of(deny);
         let client = |policy| {
             runtime::tls::client()
+                .dns_resolver(deny.clone())
                 .user_agent(concat!("penstock/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(CONNECT)
                 .redirect(policy)
                 .build()
                 .map_err(|error| Error::Http(runtime::fault::chain(&error)))
         };
-        let following = |is_strict| Policy::custom(move |attempt| redirected(attempt, is_strict));
+        let following = |is_strict| {
+            let deny = deny.clone();
+            Policy::custom(move |attempt| redirected(attempt, is_strict, &deny))
+        };
         Ok(Self {
             open: client(following(false))?,
             strict: client(following(true))?,
             bare: client(Policy::none())?,
+            deny,
         })
     }
 }
 
-fn redirected(attempt: Attempt<'_>, is_strict: bool) -> reqwest::redirect::Action {
+fn redirected(attempt: Attempt<'_>, is_strict: bool, deny: &Deny) -> reqwest::redirect::Action {
     let Some(from) = attempt.previous().last() else {
         return attempt.stop();
     };
@@ -73,6 +82,8 @@ fn redirected(attempt: Attempt<'_>, is_strict: bool) -> reqwest::redirect::Actio
         attempt.error("it redirects to another scheme")
     } else if is_strict && from.host() != to.host() {
         attempt.error("it redirects to another host, which must not get the secrets")
+    } else if let Err(denied) = deny.check(to) {
+        attempt.error(denied)
     } else {
         attempt.follow()
     }
@@ -127,7 +138,9 @@ async fn sent(step: &StepTry, request: &Request) -> Result<Response, String> {
         &clients.strict
     };
     let method = Method::from_bytes(request.method.as_bytes()).map_err(|it| it.to_string())?;
-    let mut builder = client.request(method, &request.url);
+    let url = Url::parse(&request.url).map_err(|it| it.to_string())?;
+    clients.deny.check(&url).map_err(|it| it.to_string())?;
+    let mut builder = client.request(method, url);
     let says_its_own = request
         .headers
         .iter()
@@ -140,11 +153,15 @@ async fn sent(step: &StepTry, request: &Request) -> Result<Response, String> {
         builder = builder.header(name, value);
     }
     let builder = with_body(builder, &request.body, step.workspace.path()).await?;
-    // The address may be long and is known.
-    builder
-        .send()
-        .await
-        .map_err(|error| runtime::fault::chain(&error.without_url()))
+    builder.send().await.map_err(told)
+}
+
+/// Why a request failed, without its address: that may be long, and is known.
+fn told(error: reqwest::Error) -> String {
+    match Denied::cause_of(&error) {
+        Some(denied) => denied.to_string(),
+        None => runtime::fault::chain(&error.without_url()),
+    }
 }
 
 async fn with_body(

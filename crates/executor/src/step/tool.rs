@@ -156,7 +156,11 @@ impl Conversation<'_> {
                 Deed::Send(ask) => {
                     let is_repeatable = ask.is_repeatable;
                     let asked = exchange::ask(self.step, ask);
-                    self.wait(asked, is_repeatable).await?
+                    match self.wait(asked, is_repeatable).await? {
+                        Waited::For(Ok(heard)) => Waited::For(heard),
+                        Waited::For(Err(denied)) => return Err(Ending::failed(denied.to_string())),
+                        Waited::Stopped => Waited::Stopped,
+                    }
                 }
             };
             heard = match waited {

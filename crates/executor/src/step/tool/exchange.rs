@@ -2,7 +2,7 @@
 //!
 //! **Invariants:** what proves who sends a request goes to the tool's own origin only. A redirect is
 //! followed for reading alone, elsewhere without anything of the request's, and never from HTTPS to
-//! plain HTTP. Of an answer a bounded part is read, within a bounded time.
+//! plain HTTP, nor to an address that is denied. Of an answer a bounded part is read, within a bounded time.
 
 use std::time::Duration;
 
@@ -12,30 +12,49 @@ use runtime::clock;
 use steps::connector::{Answer, Ask, Heard};
 
 use crate::step::StepTry;
+use crate::step::deny::Denied;
 use crate::step::http::TRACEPARENT;
 
 /// How long a request and its answer may take.
 const LIMIT: Duration = Duration::from_mins(1);
 const REDIRECTS: usize = 5;
 
-/// Sends a request.
-pub(super) async fn ask(step: &StepTry, ask: Ask) -> Heard {
-    match tokio::time::timeout(LIMIT, exchange(step, &ask)).await {
-        Ok(Ok(answer)) => Heard::Answered(answer),
-        Ok(Err(error)) => Heard::Unanswered {
-            is_sent: !error.is_connect() && !error.is_builder(),
-            // The address is known, and may be long.
-            why: runtime::fault::chain(&error.without_url()),
-        },
-        Err(_) => Heard::Unanswered {
-            is_sent: true,
-            why: "no answer within a minute".to_owned(),
-        },
+/// Why there is no answer.
+enum Fault {
+    /// It would have gone where none may.
+    Denied(Denied),
+    /// It failed on the way.
+    Lost(reqwest::Error),
+}
+
+impl From<reqwest::Error> for Fault {
+    fn from(error: reqwest::Error) -> Self {
+        match Denied::cause_of(&error) {
+            Some(denied) => Self::Denied(denied),
+            None => Self::Lost(error),
+        }
     }
 }
 
-async fn exchange(step: &StepTry, ask: &Ask) -> Result<Answer, reqwest::Error> {
-    let client = &step.kit.http.bare;
+/// Sends a request. One that is denied is not worth sending again.
+pub(super) async fn ask(step: &StepTry, ask: Ask) -> Result<Heard, Denied> {
+    match tokio::time::timeout(LIMIT, exchange(step, &ask)).await {
+        Ok(Ok(answer)) => Ok(Heard::Answered(answer)),
+        Ok(Err(Fault::Denied(denied))) => Err(denied),
+        Ok(Err(Fault::Lost(error))) => Ok(Heard::Unanswered {
+            is_sent: !error.is_connect() && !error.is_builder(),
+            // The address is known, and may be long.
+            why: runtime::fault::chain(&error.without_url()),
+        }),
+        Err(_) => Ok(Heard::Unanswered {
+            is_sent: true,
+            why: "no answer within a minute".to_owned(),
+        }),
+    }
+}
+
+async fn exchange(step: &StepTry, ask: &Ask) -> Result<Answer, Fault> {
+    let (client, deny) = (&step.kit.http.bare, &step.kit.http.deny);
     let method = match ask.method {
         "POST" => Method::POST,
         "PUT" => Method::PUT,
@@ -43,6 +62,9 @@ async fn exchange(step: &StepTry, ask: &Ask) -> Result<Answer, reqwest::Error> {
         "DELETE" => Method::DELETE,
         _ => Method::GET,
     };
+    if let Ok(url) = Url::parse(&ask.url) {
+        deny.check(&url).map_err(Fault::Denied)?;
+    }
     let mut request = proven(client.request(method.clone(), &ask.url), ask);
     if let Some(body) = &ask.body {
         request = request.body(body.clone());
@@ -58,6 +80,7 @@ async fn exchange(step: &StepTry, ask: &Ask) -> Result<Answer, reqwest::Error> {
         && let Some(next) = redirected(&response)
     {
         hops += 1;
+        deny.check(&next).map_err(Fault::Denied)?;
         let is_own = next.origin() == own;
         let request = client.get(next);
         response = if is_own {
@@ -66,7 +89,7 @@ async fn exchange(step: &StepTry, ask: &Ask) -> Result<Answer, reqwest::Error> {
             request.send().await?
         };
     }
-    taken_in(response, ask.most).await
+    Ok(taken_in(response, ask.most).await?)
 }
 
 /// With what proves who sends it, and whatever else the connector says. What can be no header is left
