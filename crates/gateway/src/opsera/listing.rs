@@ -21,7 +21,7 @@ use crate::Gateway;
 use crate::auth::Who;
 use crate::body;
 use crate::problem::Problem;
-use crate::v2::pipelines::{CHUNK, chunk};
+use crate::v2::pipelines::{CHUNK, Order, chunk};
 
 /// The most pipelines that a list answers.
 const MAX_PIPELINES: usize = 1000;
@@ -172,7 +172,14 @@ impl Walk {
     async fn next(&mut self) -> Result<Vec<String>, Problem> {
         let limit = u32::try_from(self.skipped.saturating_add(self.left)).unwrap_or(CHUNK);
         let cursor = std::mem::take(&mut self.cursor);
-        let found = chunk(&self.gateway, &self.who, limit.min(CHUNK), cursor, true).await?;
+        let found = chunk(
+            &self.gateway,
+            &self.who,
+            limit.min(CHUNK),
+            cursor,
+            Order::LatestInFull,
+        )
+        .await?;
         self.chunks += 1;
         self.cursor = found.next_cursor;
         let mut documents = Vec::new();

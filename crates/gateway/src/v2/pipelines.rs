@@ -75,7 +75,7 @@ pub(crate) async fn list(
     let mut pipelines = Vec::new();
     for _ in 0..MAX_CHUNKS {
         let left = limit - u32::try_from(pipelines.len()).unwrap_or(limit);
-        let page = chunk(&gateway, &who, left.min(CHUNK), cursor, false).await?;
+        let page = chunk(&gateway, &who, left.min(CHUNK), cursor, Order::Oldest).await?;
         pipelines.extend(page.pipelines.into_iter().map(PipelineView::in_list));
         cursor = page.next_cursor;
         if cursor.is_empty() || pipelines.len() >= limit as usize {
@@ -88,19 +88,29 @@ pub(crate) async fn list(
     }))
 }
 
+/// How pipelines are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The oldest first, without what is long.
+    Oldest,
+    /// The most recently updated first, with everything.
+    LatestInFull,
+}
+
 /// A page of at most [`CHUNK`] pipelines.
 pub(crate) async fn chunk(
     gateway: &Gateway,
     who: &Who,
     limit: u32,
     cursor: String,
-    latest_first: bool,
+    order: Order,
 ) -> Result<ListPipelinesResponse, Problem> {
     let request = ListPipelinesRequest {
         caller: Some(who.caller()),
         limit,
         cursor,
-        latest_first,
+        latest_first: order == Order::LatestInFull,
+        brief: order == Order::Oldest,
     };
     Ok(gateway
         .peers

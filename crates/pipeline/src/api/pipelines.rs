@@ -245,10 +245,15 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             .next
             .map(|(updated_at_ms, number)| format!("{updated_at_ms}.{number}"))
             .unwrap_or_default();
-        let mut pipelines = Vec::with_capacity(page.rows.len());
-        for row in &page.rows {
-            pipelines.push(view::pipeline(&self.store, row, &caller, false).await?);
-        }
+        let pipelines = if request.brief {
+            view::brief(&self.store, &page.rows, &caller).await?
+        } else {
+            let mut whole = Vec::with_capacity(page.rows.len());
+            for row in &page.rows {
+                whole.push(view::pipeline(&self.store, row, &caller, false).await?);
+            }
+            whole
+        };
         Ok(Response::new(wire::ListPipelinesResponse {
             pipelines,
             next_cursor,

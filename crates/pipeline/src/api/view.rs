@@ -137,6 +137,43 @@ fn step(run: &Run, position: usize, id: String) -> wire::RunStep {
     }
 }
 
+/// Pipelines without their definitions and steps, and with a summary of their latest runs: a query for
+/// all of them, so that long lists cost little.
+pub(crate) async fn brief(
+    store: &Store,
+    rows: &[pipeline::Model],
+    caller: &Caller,
+) -> Result<Vec<wire::Pipeline>, Error> {
+    let mut latest = store.latest_of(rows).await?;
+    let view = |row: &pipeline::Model| {
+        let run = latest.remove(&row.id);
+        Ok(wire::Pipeline {
+            latest_run: run.map(|run| summary(&run, row)).transpose()?,
+            ..head(row, caller)?
+        })
+    };
+    rows.iter().map(view).collect()
+}
+
+/// What a pipeline's own row says.
+fn head(row: &pipeline::Model, caller: &Caller) -> Result<wire::Pipeline, Error> {
+    Ok(wire::Pipeline {
+        id: row.id.clone(),
+        number: row.number,
+        name: row.name.clone(),
+        account: row.account.clone(),
+        owner: row.owner.clone(),
+        owner_name: row.owner_name.clone(),
+        version: row.version.cast_unsigned(),
+        run_count: row.run_count,
+        created_at_ms: row.created_at_ms,
+        updated_at_ms: row.updated_at_ms,
+        role: caller.standing(row)?.role_name().to_owned(),
+        lock: Lock::of(row)?.map(lock),
+        ..Default::default()
+    })
+}
+
 /// A pipeline with its definition, its steps' ids and its latest runs, as far as the caller may see
 /// them.
 pub(crate) async fn pipeline(
@@ -165,22 +202,10 @@ pub(crate) async fn pipeline(
         without_step_details(&version.definition)?
     };
     let mut view = wire::Pipeline {
-        id: row.id.clone(),
-        number: row.number,
-        name: row.name.clone(),
-        account: row.account.clone(),
-        owner: row.owner.clone(),
-        owner_name: row.owner_name.clone(),
-        version: row.version.cast_unsigned(),
-        run_count: row.run_count,
-        created_at_ms: row.created_at_ms,
-        updated_at_ms: row.updated_at_ms,
         definition_json: definition,
         steps: steps.collect(),
         created,
-        role: standing.role_name().to_owned(),
-        lock: Lock::of(row)?.map(lock),
-        ..Default::default()
+        ..head(row, caller)?
     };
     if row.run_count > 0 {
         let latest = whole(store, &store.run_of(row, 0).await?, row, caller).await?;

@@ -101,6 +101,7 @@ impl Service {
             limit,
             cursor,
             latest_first,
+            brief: !latest_first,
         };
         let answer = self.pipelines.clone().list_pipelines(request).await;
         answer.unwrap().into_inner()
@@ -306,6 +307,37 @@ async fn a_list_shows_what_one_may_see_in_full_pages() {
             assert_eq!((all.len(), different.len()), (count, count));
         }
     }
+}
+
+#[tokio::test]
+async fn a_brief_list_has_the_latest_runs_and_nothing_that_is_long() {
+    let mut service = service().await;
+    let idle = service
+        .define("name: idle\nsteps: [{id: a, run: 'true'}]\n")
+        .await;
+    let busy = service
+        .define("name: busy\nsteps: [{id: a, run: 'true'}]\n")
+        .await;
+    for key in ["one", "two"] {
+        service.start(&busy, key).await.unwrap();
+    }
+    let page = service.list_as(&caller(), 10, String::new(), false).await;
+    assert_eq!(page.pipelines.len(), 2);
+    for pipeline in &page.pipelines {
+        assert!(pipeline.definition_json.is_empty() && pipeline.steps.is_empty());
+        assert_eq!(pipeline.role, "owner");
+        let latest = pipeline.latest_run.as_ref();
+        let run_count = latest.map_or(0, |run| run.run_count);
+        assert_eq!(run_count, if pipeline.id == busy { 2 } else { 0 });
+        assert!(pipeline.id == busy || pipeline.id == idle);
+    }
+    let whole = service.list_as(&caller(), 10, String::new(), true).await;
+    assert!(
+        whole
+            .pipelines
+            .iter()
+            .all(|it| !it.definition_json.is_empty())
+    );
 }
 
 #[tokio::test]
