@@ -118,6 +118,11 @@ fn check_text(request: &Request) -> Result<(), Problem> {
         let detail = "the path or its query holds U+0000 (%00), and nothing is called that";
         return Err(Problem::invalid(detail));
     }
+    // A script whose variable is empty means nobody, and neither all nor itself.
+    if request.uri().path().contains("//") {
+        let detail = "there is nothing at this path: a part of it is empty";
+        return Err(Problem::new(Kind::NotFound, "NO_ROUTE", detail));
+    }
     Ok(())
 }
 

@@ -155,6 +155,28 @@ async fn what_no_store_can_look_for_is_refused() {
     }
 }
 
+#[tokio::test]
+async fn an_empty_name_in_a_path_names_nothing() {
+    for path in [
+        "/api/v2/users//",
+        "/api/v2/users//tokens",
+        "/api/v2/pipelines//",
+    ] {
+        for method in ["GET", "DELETE"] {
+            let request = Request::builder().uri(path).method(method);
+            let request = request.header("authorization", "Bearer api");
+            let request = request.body(Body::empty()).unwrap();
+            let status = gateway().oneshot(request).await.unwrap().status();
+            let is_refused = status == StatusCode::NOT_FOUND;
+            let has_no_such_method = status == StatusCode::METHOD_NOT_ALLOWED;
+            assert!(
+                is_refused || has_no_such_method,
+                "{method} {path}: {status}"
+            );
+        }
+    }
+}
+
 #[test]
 fn no_route_is_there_twice() {
     let routes: std::collections::HashSet<_> =
