@@ -1,4 +1,5 @@
-//! The Opsera Customer API, as its customers' scripts use it, compared byte by byte.
+//! The Opsera Customer API, as its customers' scripts use it, compared byte by byte; and attacks on
+//! all of HTTP, by the OWASP API Security Top 10 ([`mod@owasp`]).
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +11,10 @@
 )]
 
 mod golden;
+#[path = "../owasp/stories.rs"]
+mod owasp;
 mod runs;
+mod schemathesis;
 mod scripts;
 
 use std::process::ExitCode;
@@ -22,7 +26,13 @@ use serde_json::Value;
 const ENDLESS: &str = "- {id: endless, run: 'echo on; sleep 600'}";
 
 fn main() -> ExitCode {
-    let parts = [runs::stories(), golden::stories(), scripts::stories()];
+    let parts = [
+        runs::stories(),
+        golden::stories(),
+        scripts::stories(),
+        owasp::stories(),
+        schemathesis::stories(),
+    ];
     harness::run_suite(&parts.concat())
 }
 
