@@ -1,10 +1,11 @@
 //! Every route × scope × role × {rules, no rules, another account}: what the tables say is what the
-//! gateway answers, with the real pipeline service behind it.
+//! gateway answers, with the real pipeline service and the real registry behind it.
 //!
 //! What is expected comes from the tables in [`tables`], which are the contract's, and not from the
 //! product's own.
 
 mod people;
+mod registered;
 mod services;
 mod tables;
 mod world;
@@ -16,7 +17,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use people::{PEOPLE, Person};
-use tables::{Column, Need, ROUTES, Route, SCOPES, may};
+use tables::{Column, Need, ROUTES, Route, SCOPES, may, told_of};
 use world::{Place, World};
 
 /// Requests that are asked at the same time.
@@ -35,7 +36,7 @@ enum Told {
     Elsewhere,
 }
 
-/// One cell: a route, asked with a scope by somebody about a pipeline somewhere.
+/// One cell: a route, asked with a scope by somebody about something somewhere.
 #[derive(Debug, Clone, Copy)]
 struct Case {
     route: &'static Route,
@@ -73,12 +74,23 @@ impl Case {
         }
         let allowed = |it: bool| if it { Told::Done } else { Told::Forbidden };
         match self.route.need {
-            Need::Public | Need::Any => Told::Done,
-            Need::Elsewhere => Told::Elsewhere,
-            Need::SiteElsewhere(roles) if self.who.has_any(roles) => Told::Elsewhere,
-            Need::SiteElsewhere(_) => Told::Forbidden,
-            Need::Site(roles) => allowed(self.who.has_any(roles)),
-            Need::Action(action) => match self.who.column(self.place) {
+            Need::Site(roles) | Need::Group(roles) | Need::SiteElsewhere(roles)
+                if !self.who.has_any(roles) =>
+            {
+                Told::Forbidden
+            }
+            Need::Group(_) if self.place == Place::OtherAccount => Told::Nothing,
+            Need::Public | Need::Any | Need::Site(_) | Need::Group(_) => Told::Done,
+            Need::Elsewhere | Need::SiteElsewhere(_) => Told::Elsewhere,
+            Need::User(deed) => match self.who.tie(self.place) {
+                Some(tie) => told_of(deed, tie),
+                None => Told::Nothing,
+            },
+            Need::MakeTool => {
+                let column = self.who.column(Place::NoRules);
+                allowed(column.is_some_and(|it| may("create tool", it)))
+            }
+            Need::Action(action) | Need::Tool(action) => match self.who.column(self.place) {
                 Some(column) => allowed(may(action, column)),
                 // A hidden thing is like one that isn't there; on v1 both are forbidden, unless
                 // nothing can be hidden from the caller.
@@ -131,7 +143,7 @@ impl Case {
 async fn every_route_answers_every_scope_and_role_as_the_tables_say() {
     let world = World::start().await;
     let cases = Case::all();
-    assert!(cases.len() > 5000, "{}", cases.len());
+    assert!(cases.len() > 15_000, "{}", cases.len());
     let faults: Vec<String> = stream::iter(cases)
         .map(|case| case.fault(&world))
         .buffer_unordered(AT_ONCE)
@@ -180,9 +192,18 @@ async fn lists_show_what_one_may_view() {
             "{}",
             who.name
         );
+        let tools = world.get(who, "/api/v2/tools?limit=1000").await;
+        let is_listed = |name: &String| places.iter().any(|place| place.name() == name);
+        let tools: BTreeSet<_> = names(&tools["tools"])
+            .into_iter()
+            .filter(is_listed)
+            .collect();
+        assert_eq!(tools, shown, "{}", who.name);
         if who.has_any(tables::LISTERS) {
             let listed = world.get(who, "/api/v1/pipeline/pipelines").await;
             assert_eq!(names(&listed), shown, "{}", who.name);
+            let tools = world.get(who, "/api/v1/registry/tools").await;
+            assert_eq!(names(&tools), shown, "{}", who.name);
         }
     }
 }

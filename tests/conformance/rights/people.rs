@@ -1,13 +1,13 @@
 //! Who calls: one person a role, all of one account.
 
-use super::tables::Column;
+use super::tables::{Column, Tie};
 use super::world::Place;
 
 /// Somebody, and what they are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Person {
     pub(crate) name: &'static str,
-    /// Before the `@` of their e-mail address, and their user id.
+    /// Before the `@` of their e-mail address.
     pub(crate) id: &'static str,
     /// The one site role, empty for none.
     pub(crate) site_role: &'static str,
@@ -23,8 +23,21 @@ impl Person {
         match place {
             Place::Rules => self.columns[0],
             Place::NoRules => self.columns[1],
-            // Nothing crosses an account.
+            // Nothing crosses an account, and who is asked about has no columns.
+            Place::OtherAccount | Place::Own | Place::Colleague => None,
+        }
+    }
+
+    /// What they are to the user of a place, if it is one of the account.
+    pub(crate) fn tie(&self, place: Place) -> Option<Tie> {
+        match place {
+            Place::Own => Some(Tie::Own),
             Place::OtherAccount => None,
+            Place::Rules | Place::NoRules | Place::Colleague => Some(match self.site_role {
+                "site_administrator" => Tie::Administrator,
+                _ if self.sees_everything => Tie::Seer,
+                _ => Tie::Colleague,
+            }),
         }
     }
 

@@ -1,6 +1,9 @@
 //! The services behind the gateway that this matrix is not about: they know everybody and do as asked.
+//! What a token says is made up here; all else of the registry is the real one's.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use contracts::audit::audit_log_server::AuditLog;
 use contracts::audit::{
@@ -8,6 +11,7 @@ use contracts::audit::{
     ListActionsRequest, ListActionsResponse, ListAuditKeysRequest, ListAuditKeysResponse,
     ListTokenUsesRequest, ListTokenUsesResponse, QueryActivityRequest, QueryActivityResponse,
 };
+use contracts::registry::registry_client::RegistryClient;
 use contracts::registry::registry_server::Registry;
 use contracts::registry::{
     AuthenticateRequest, AuthenticateResponse, DeleteSecretRequest, DeleteSecretResponse,
@@ -22,7 +26,12 @@ use super::world::ACCOUNT;
 
 /// All of them. A token is `scope.user`, and is good for what it says.
 #[derive(Clone)]
-pub(crate) struct Others;
+pub(crate) struct Others {
+    /// Of the real registry.
+    pub(crate) registry: RegistryClient<runtime::Route>,
+    /// The ids of users, by what stands before the `@` of their e-mail addresses.
+    pub(crate) users: Arc<BTreeMap<String, String>>,
+}
 
 type Answer<T> = Result<Response<T>, Status>;
 type Told<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -42,10 +51,11 @@ impl Registry for Others {
         let nobody = || Status::unauthenticated("nobody has this token");
         let (scope, id) = token.split_once('.').ok_or_else(nobody)?;
         let person = Person::of_id(id).ok_or_else(nobody)?;
+        let user_id = self.users.get(id).ok_or_else(nobody)?.clone();
         let roles = Some(person.site_role).filter(|it| !it.is_empty());
         Ok(Response::new(AuthenticateResponse {
             token_id: "61043b2bbcb6d95b55adc5fd".into(),
-            user_id: id.into(),
+            user_id,
             user_name: person.name.into(),
             user_email: format!("{id}@example.org"),
             account: ACCOUNT.into(),
@@ -55,31 +65,35 @@ impl Registry for Others {
         }))
     }
 
-    async fn name_user(&self, _: Request<NameUserRequest>) -> Answer<NameUserResponse> {
-        // Whose everything is already.
-        Ok(Response::new(NameUserResponse {
-            id: "olga".into(),
-            name: "owner".into(),
-        }))
+    async fn name_user(&self, asked: Request<NameUserRequest>) -> Answer<NameUserResponse> {
+        self.registry.clone().name_user(asked).await
     }
 
-    async fn put_secret(&self, _: Request<PutSecretRequest>) -> Answer<PutSecretResponse> {
-        answer()
+    async fn put_secret(&self, asked: Request<PutSecretRequest>) -> Answer<PutSecretResponse> {
+        self.registry.clone().put_secret(asked).await
     }
 
-    async fn delete_secret(&self, _: Request<DeleteSecretRequest>) -> Answer<DeleteSecretResponse> {
-        answer()
+    async fn delete_secret(
+        &self,
+        asked: Request<DeleteSecretRequest>,
+    ) -> Answer<DeleteSecretResponse> {
+        self.registry.clone().delete_secret(asked).await
     }
 
-    async fn list_secrets(&self, _: Request<ListSecretsRequest>) -> Answer<ListSecretsResponse> {
-        answer()
+    async fn list_secrets(
+        &self,
+        asked: Request<ListSecretsRequest>,
+    ) -> Answer<ListSecretsResponse> {
+        self.registry.clone().list_secrets(asked).await
     }
 
     async fn reveal_secrets(
         &self,
         _: Request<RevealSecretsRequest>,
     ) -> Answer<RevealSecretsResponse> {
-        answer()
+        Err(Status::permission_denied(
+            "nothing of the gateway asks for a secret",
+        ))
     }
 }
 

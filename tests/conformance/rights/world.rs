@@ -1,4 +1,5 @@
-//! The gateway over a real pipeline service and a real scheduler, and the pipelines that are asked about.
+//! The gateway over a real pipeline service, a real registry and a real scheduler, and what is asked
+//! about.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,7 +10,6 @@ use contracts::audit::audit_log_server::AuditLogServer;
 use contracts::message::{Actor, Caller};
 use contracts::pipeline::pipelines_client::PipelinesClient;
 use contracts::pipeline::{DefineRequest, PipelineRef, StartRunRequest};
-use contracts::registry::registry_server::RegistryServer;
 use contracts::scheduler::schedules_client::SchedulesClient;
 use contracts::scheduler::{CreateScheduleRequest, ScheduleKind, ScheduleSpec};
 use gateway::Upstreams;
@@ -20,13 +20,15 @@ use tonic::service::Routes;
 use tower::ServiceExt as _;
 
 use super::people::Person;
-use super::services::Others;
+use super::registered::Registered;
 use super::tables::Route;
 
 /// The account of all callers.
 pub(crate) const ACCOUNT: &str = "ours";
+/// The other one.
+pub(crate) const OTHER: &str = "theirs";
 
-/// Where the pipeline is that a request names.
+/// Where that is which a request names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// In the callers' account, with rules.
@@ -35,38 +37,40 @@ pub(crate) enum Place {
     NoRules,
     /// In another account, without rules.
     OtherAccount,
+    /// The caller itself, or what is its own.
+    Own,
+    /// Another user of the account.
+    Colleague,
 }
 
 impl Place {
-    /// What its pipeline is called.
+    /// What its pipeline and its tool are called.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Rules => "with rules",
-            Self::NoRules => "without rules",
+            Self::NoRules | Self::Own | Self::Colleague => "without rules",
             Self::OtherAccount => "elsewhere",
         }
     }
 
-    fn account(self) -> &'static str {
+    /// Which of its kind belongs there.
+    const fn at(self) -> usize {
         match self {
-            Self::Rules | Self::NoRules => ACCOUNT,
-            Self::OtherAccount => "theirs",
+            Self::Rules => 0,
+            Self::NoRules | Self::Own | Self::Colleague => 1,
+            Self::OtherAccount => 2,
+        }
+    }
+
+    pub(crate) fn account(self) -> &'static str {
+        match self {
+            Self::Rules | Self::NoRules | Self::Own | Self::Colleague => ACCOUNT,
+            Self::OtherAccount => OTHER,
         }
     }
 
     fn definition(self, name: &str, script: &str) -> String {
-        let rule =
-            |role: &str, id: &str| json!({"role": role, "user": format!("{id}@example.org")});
-        let roles = match self {
-            Self::Rules => json!([
-                rule("administrator", "adam"),
-                rule("manager", "mary"),
-                rule("secops", "sonja"),
-                rule("user", "ute"),
-                rule("guest", "gus"),
-            ]),
-            Self::NoRules | Self::OtherAccount => json!([]),
-        };
+        let roles = rules(self);
         json!({"name": name, "roles": roles, "steps": [{"id": "one", "run": script}]}).to_string()
     }
 }
@@ -81,6 +85,7 @@ pub(crate) struct World {
     router: Router,
     pipelines: PipelinesClient<runtime::Route>,
     schedules: SchedulesClient<runtime::Route>,
+    registered: Registered,
     /// Of the pipelines, by place.
     ids: [String; 3],
     /// Of a schedule of each.
@@ -108,11 +113,12 @@ impl World {
             ..Default::default()
         };
         let bus = Bus::open(&config, &ready, &tasks).await.unwrap();
-        let others =
-            Routes::new(RegistryServer::new(Others)).add_service(AuditLogServer::new(Others));
+        let registered = Registered::start(folder.path(), &bus, &tasks).await;
+        let (registry, others) = registered.upstream();
+        let others = Routes::new(AuditLogServer::new(others));
         let others = route::local(others, route::LIMIT);
         let config = pipeline::Config::default();
-        let pipelines = pipeline::start(config, database, &bus, others.clone(), &tasks);
+        let pipelines = pipeline::start(config, database, &bus, registry.clone(), &tasks);
         let pipelines = route::local(pipelines, route::LIMIT);
         let database = Database::open::<scheduler::Migrator>(&url, "scheduler", &ready);
         let database = Box::pin(database).await.unwrap();
@@ -121,7 +127,7 @@ impl World {
         let schedulers = route::local(schedulers, route::LIMIT);
         let upstreams = Upstreams {
             pipeline: pipelines.clone(),
-            registry: others.clone(),
+            registry,
             scheduler: schedulers.clone(),
             audit_log: others,
         };
@@ -130,24 +136,26 @@ impl World {
             router,
             pipelines: PipelinesClient::new(pipelines),
             schedules: SchedulesClient::new(schedulers),
+            registered,
             ids: Default::default(),
             schedule_ids: Default::default(),
             count: AtomicU32::new(0),
             tasks,
             _folder: folder,
         };
-        for place in [Place::Rules, Place::NoRules, Place::OtherAccount] {
+        let places = [Place::Rules, Place::NoRules, Place::OtherAccount];
+        for (at, place) in places.into_iter().enumerate() {
             let id = world.define(place, place.name()).await;
             world.run(place, &id).await;
-            world.schedule_ids[place as usize] = world.schedule(place, &id).await;
-            world.ids[place as usize] = id;
+            world.schedule_ids[at] = world.schedule(place, &id).await;
+            world.ids[at] = id;
         }
         world
     }
 
     /// The id of a place's pipeline, which has run once.
     pub(crate) fn pipeline(&self, place: Place) -> &str {
-        &self.ids[place as usize]
+        &self.ids[place.at()]
     }
 
     /// Asks a route about the pipeline of a place. What a route uses up is made for it.
@@ -164,16 +172,27 @@ impl World {
         } else {
             self.pipeline(place).to_owned()
         };
-        let path = route.path.replace("{p}", &id).replace("{runCount}", "1");
+        // Only where the request gets that far is there anything to be used up.
+        let uses_up = route.uses_up() && route.scopes.contains(&scope);
+        let path = self
+            .registered
+            .path(route.path, who.id, place, uses_up)
+            .await;
+        let path = path.replace("{p}", &id).replace("{runCount}", "1");
         let path = path.replace("{name}", "some-name").replace("{id}", &id);
         let schedule_id = if route.method == "delete" && route.path.contains("{s}") {
             self.schedule(place, &id).await
         } else {
-            self.schedule_ids[place as usize].clone()
+            self.schedule_ids[place.at()].clone()
         };
         let path = path.replace("{step}", "one").replace("{s}", &schedule_id);
-        let path = path.replace("{user}", "me").replace("{group}", "some");
-        let path = path.replace("{token}", &id);
+        let query = self.registered.query(route.method, route.path, place);
+        let path = format!("{path}{query}");
+        if let Some(body) = self.registered.body(route.method, route.path, place) {
+            let token = format!("{scope}.{}", who.id);
+            let method = route.method.to_uppercase();
+            return self.send(&method, &path, &token, body.to_string()).await;
+        }
         let body = match (route.method, route.path) {
             ("put", "/api/v2/pipelines/{p}") => {
                 place.definition(place.name(), &format!("echo {number}"))
@@ -182,7 +201,9 @@ impl World {
             (_, "/api/v2/pipelines/{p}/duplicate") => {
                 json!({"name": format!("copy {number}")}).to_string()
             }
-            (_, path) if path.ends_with("/transfer") => json!({"owner": "olga"}).to_string(),
+            (_, path) if path.ends_with("/transfer") => {
+                json!({"owner": "olga@example.org"}).to_string()
+            }
             (_, "/api/v2/pipelines" | "/api/v1/pipeline/create") => {
                 json!({"name": format!("new {number}"), "steps": []}).to_string()
             }
@@ -234,7 +255,7 @@ impl World {
 
     async fn define(&self, place: Place, name: &str) -> String {
         let request = DefineRequest {
-            caller: Some(owner(place)),
+            caller: Some(owner(place, self.registered.user_id("olga"))),
             source: place.definition(name, "echo 0"),
             ..Default::default()
         };
@@ -245,7 +266,7 @@ impl World {
     /// Makes a schedule of a place's pipeline that is not due for long.
     async fn schedule(&self, place: Place, pipeline: &str) -> String {
         let request = CreateScheduleRequest {
-            caller: Some(owner(place)),
+            caller: Some(owner(place, self.registered.user_id("olga"))),
             pipeline: pipeline.into(),
             owner: None,
             spec: Some(ScheduleSpec {
@@ -261,7 +282,7 @@ impl World {
 
     async fn run(&self, place: Place, id: &str) {
         let request = StartRunRequest {
-            caller: Some(owner(place)),
+            caller: Some(owner(place, self.registered.user_id("olga"))),
             pipeline: Some(PipelineRef { text: id.into() }),
             idempotency_key: "first".into(),
             ..Default::default()
@@ -270,10 +291,25 @@ impl World {
     }
 }
 
-/// Who owns the pipeline of a place.
-fn owner(place: Place) -> Caller {
+/// The rules of a pipeline or a tool.
+pub(crate) fn rules(place: Place) -> Value {
+    let rule = |role: &str, id: &str| json!({"role": role, "user": format!("{id}@example.org")});
+    match place {
+        Place::Rules => json!([
+            rule("administrator", "adam"),
+            rule("manager", "mary"),
+            rule("secops", "sonja"),
+            rule("user", "ute"),
+            rule("guest", "gus"),
+        ]),
+        Place::NoRules | Place::OtherAccount | Place::Own | Place::Colleague => json!([]),
+    }
+}
+
+/// Who owns what is in a place.
+pub(crate) fn owner(place: Place, user_id: String) -> Caller {
     let actor = Actor {
-        user_id: "olga".into(),
+        user_id,
         ..Actor::default()
     };
     Caller {
