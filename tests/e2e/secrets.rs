@@ -2,18 +2,23 @@
 
 use harness::api::{assert_end, step_of};
 use harness::world::CANARY_NAME;
-use harness::{Story, World, shared};
+use harness::{Settings, Shape, Story, World, invariants, own, shared};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use reqwest::Method;
 use serde_json::json;
 
 pub(crate) fn stories() -> Vec<Story> {
-    shared![
+    let mut stories = shared![
         a_secret_is_masked_in_every_form,
         a_secret_is_masked_across_writes,
         a_step_that_names_no_secret_has_none,
         a_missing_secret_is_said_by_name,
         secrets_are_set_listed_and_deleted_without_their_values,
-    ]
+    ];
+    stories.extend(own![a_secret_that_is_planted_is_found_wherever_it_is]);
+    stories
 }
 
 async fn a_secret_is_masked_in_every_form(world: &World) {
@@ -111,4 +116,57 @@ async fn secrets_are_set_listed_and_deleted_without_their_values(world: &World) 
         api.send(api.request(Method::DELETE, &path)).await.status,
         404
     );
+}
+
+/// The checker that looks for the secret everywhere is worth something only if it finds it.
+async fn a_secret_that_is_planted_is_found_wherever_it_is(shape: Shape) {
+    let world = World::start(Settings::of(shape).traced()).await;
+    assert_eq!(invariants::leaks(&world).await, Vec::<String>::new());
+    let (api, canary) = (world.api(), world.canary());
+    // A script's own text is no secret to the product.
+    let steps = [
+        json!({"id": "say", "run": format!("echo 'it is {canary}'")}),
+        json!({"id": "encode", "run": format!("printf 'ann:%s' '{canary}' | base64 -w0")}),
+    ];
+    let definition = json!({"name": "planted", "description": canary, "steps": steps});
+    let pipeline = api.define(&definition.to_string()).await;
+    api.through(&pipeline).await;
+    api.log(&pipeline, 1).await;
+    std::fs::write(world.dir().join("planted.log"), canary).unwrap();
+    tell_a_trace(&world).await;
+    let leaks = invariants::leaks(&world).await;
+    for place in [
+        "of pipeline",
+        "of audit-log",
+        "on penstock.events",
+        "entry 1 of",
+        "(base64)",
+        "the answer of /api/v2/pipelines",
+        "planted.log",
+        "a trace",
+    ] {
+        let is_found = leaks.iter().any(|it| it.contains(place));
+        assert!(is_found, "{place}: {leaks:#?}");
+    }
+    world.end().await;
+}
+
+async fn tell_a_trace(world: &World) {
+    let span = Span {
+        name: world.canary().to_owned(),
+        ..Span::default()
+    };
+    let scope_spans = vec![ScopeSpans {
+        spans: vec![span],
+        ..ScopeSpans::default()
+    }];
+    let request = ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            scope_spans,
+            ..ResourceSpans::default()
+        }],
+    };
+    let url = world.collector_url().unwrap().to_owned();
+    let mut collector = TraceServiceClient::connect(url).await.unwrap();
+    collector.export(request).await.unwrap();
 }

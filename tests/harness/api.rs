@@ -65,14 +65,29 @@ impl<'a> Api<'a> {
 
     /// Sends a request; nothing if there was no whole answer.
     pub async fn try_send(&self, request: RequestBuilder) -> Option<Answer> {
-        whole(request.send().await.ok()?).await
+        self.whole(request.send().await.ok()?).await
     }
 
     /// Sends a request that has to be answered.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
         let answer = request.send().await;
         let answer = answer.unwrap_or_else(|error| panic!("the server doesn't answer: {error:?}"));
-        whole(answer).await.expect("the server answers wholly")
+        let whole = self.whole(answer).await;
+        whole.expect("the server answers wholly")
+    }
+
+    /// Reads an answer to its end, and looks whether a secret is in it.
+    async fn whole(&self, answer: Response) -> Option<Answer> {
+        let headers = format!("{:?}", answer.headers());
+        let path = answer.url().path().to_owned();
+        let answer = whole(answer).await?;
+        let watch = self.world.watch();
+        watch.look(|| format!("the answer of {path}"), answer.text.as_bytes());
+        watch.look(
+            || format!("the headers of the answer of {path}"),
+            headers.as_bytes(),
+        );
+        Some(answer)
     }
 
     /// Reads.

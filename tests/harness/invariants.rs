@@ -25,6 +25,12 @@ pub use processes::{Found, processes};
 /// How many violations are printed.
 const PRINTED: usize = 30;
 
+/// Where the canary of a world is that should be nowhere, once the world is at rest.
+pub async fn leaks(world: &World) -> Vec<String> {
+    let (facts, _) = rested(world).await;
+    secrets::violations(world, &facts).await
+}
+
 /// Waits until a world is at rest and checks all invariants.
 ///
 /// All its processes have to run. Fails by a panic that names every violation.

@@ -4,6 +4,7 @@
 //! - [`api`]: what a user's script does over HTTP.
 //! - [`invariants`]: reads databases, topics and the process table, and says what isn't true.
 //! - [`suite`]: stories, and the worlds that they run in.
+//! - [`canary`]: a secret that must show up nowhere; [`mod@watch`] looks for it in what goes by.
 //!
 //! **Invariants:** a story waits on conditions and never for a time ([`mod@eventually`]); no process
 //! of a world outlives it.
@@ -26,11 +27,13 @@
 
 pub mod api;
 mod binary;
+pub mod canary;
 pub mod eventually;
 pub mod invariants;
 pub mod rows;
 pub mod suite;
 pub mod topics;
+pub mod watch;
 pub mod world;
 
 pub use api::{Answer, Api};

@@ -1,7 +1,8 @@
 //! The services' databases, read directly.
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, FromQueryResult, Statement,
+    ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, FromQueryResult,
+    Statement,
 };
 
 use crate::world::World;
@@ -41,10 +42,59 @@ impl Rows {
             .unwrap_or_default()
     }
 
+    /// Every column of every table: the table's name and the column's.
+    pub async fn columns(&self) -> Vec<(String, String)> {
+        let sql = if self.is_sqlite() {
+            "SELECT m.name AS place, c.name AS name FROM sqlite_master m, \
+             pragma_table_info(m.name) c WHERE m.type = 'table'"
+        } else {
+            "SELECT table_name::text AS place, column_name::text AS name \
+             FROM information_schema.columns WHERE table_schema = current_schema()"
+        };
+        let found: Vec<Column> = self.all(sql).await;
+        found.into_iter().map(|it| (it.place, it.name)).collect()
+    }
+
+    /// The values of a column, as the bytes that they are or read as.
+    pub async fn values(&self, table: &str, column: &str) -> Vec<Vec<u8>> {
+        let sql = if self.is_sqlite() {
+            format!(
+                "SELECT hex(CAST(\"{column}\" AS BLOB)) AS value FROM \"{table}\" \
+                 WHERE \"{column}\" IS NOT NULL"
+            )
+        } else {
+            format!(
+                "SELECT CASE WHEN pg_typeof(\"{column}\") = 'bytea'::regtype \
+                 THEN substr(\"{column}\"::text, 3) \
+                 ELSE encode(convert_to(\"{column}\"::text, 'UTF8'), 'hex') END AS value \
+                 FROM \"{table}\" WHERE \"{column}\" IS NOT NULL"
+            )
+        };
+        let found: Vec<Value> = self.all(&sql).await;
+        let bytes = |it: Value| hex::decode(it.value).unwrap_or_default();
+        found.into_iter().map(bytes).collect()
+    }
+
+    fn is_sqlite(&self) -> bool {
+        self.0.get_database_backend() == DbBackend::Sqlite
+    }
+
     /// Closes it.
     pub async fn close(self) {
         let _ = self.0.close().await;
     }
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Column {
+    place: String,
+    name: String,
+}
+
+/// In hexadecimal.
+#[derive(Debug, FromQueryResult)]
+struct Value {
+    value: String,
 }
 
 #[derive(Debug, FromQueryResult)]

@@ -123,7 +123,7 @@ impl Story {
     async fn play(&self, shape: Shape, shared: &Shared) {
         match &self.body {
             Body::Shared(body) => {
-                let start = || Box::pin(World::start(Settings::of(shape).slots(64)));
+                let start = || Box::pin(World::start(Settings::of(shape).slots(64).traced()));
                 body(shared.get_or_init(start).await).await;
             }
             Body::Own(body) => {

@@ -20,8 +20,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::api::Api;
+use crate::canary::Canary;
 use crate::eventually::eventually_within;
 use crate::topics::Topics;
+use crate::watch::{Collector, Watch};
 
 pub use client::Said;
 pub use disk::SmallDisk;
@@ -49,7 +51,8 @@ pub struct World {
     topics: Topics,
     shape: Shape,
     settings: Settings,
-    canary: String,
+    watch: Watch,
+    collector: Option<Collector>,
     accepted: Mutex<BTreeMap<String, (String, i64)>>,
     names: AtomicU32,
     disk: Option<SmallDisk>,
@@ -71,6 +74,8 @@ impl World {
         let place = Place::make(settings.shape, dir.path()).await;
         let disk = settings.disk_mib();
         let disk = disk.map(|mib| SmallDisk::mount(&place.data, mib).expect("a disk is mounted"));
+        let watch = Watch::for_canary(Canary::of(&format!("canary \"/{}?+\u{e4}", place.name)));
+        let (settings, collector) = traced(settings, &watch).await;
         let servers = settings.servers(&place, dir.path());
         let undertaker = Undertaker::hire();
         for server in &servers {
@@ -82,7 +87,8 @@ impl World {
             undertaker,
             topics,
             shape: settings.shape,
-            canary: format!("canary \"/{}?+\u{e4}", place.name),
+            watch,
+            collector,
             place,
             settings,
             accepted: Mutex::default(),
@@ -120,7 +126,7 @@ impl World {
 
     async fn plant_canary(&self) {
         let path = format!("/api/v2/secrets/{CANARY_NAME}");
-        let body = serde_json::json!({"value": self.canary});
+        let body = serde_json::json!({"value": self.canary()});
         let answer = self.api().put(&path, &body).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
     }
@@ -156,7 +162,17 @@ impl World {
 
     /// The secret that must show up nowhere.
     pub fn canary(&self) -> &str {
-        &self.canary
+        self.watch.canary().value()
+    }
+
+    /// What looks for it in answers and traces.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// Where its processes tell their traces, if they do.
+    pub fn collector_url(&self) -> Option<&str> {
+        self.collector.as_ref().map(|it| it.url.as_str())
     }
 
     /// Its folder.
@@ -234,6 +250,16 @@ impl World {
         self.disk.take();
         self.dir.take();
     }
+}
+
+/// With a collector that looks at all traces, if they are to be told.
+async fn traced(settings: Settings, watch: &Watch) -> (Settings, Option<Collector>) {
+    if !settings.is_traced() {
+        return (settings, None);
+    }
+    let collector = Collector::open(watch.clone()).await;
+    let settings = settings.with("PENSTOCK_TELEMETRY__OTLP_ENDPOINT", &collector.url);
+    (settings, Some(collector))
 }
 
 impl Drop for World {

@@ -1,90 +1,81 @@
-//! I12: the value of a secret is nowhere, in no form: not in a file, a table, a topic or a log.
+//! I12: the value of a secret is nowhere, in no form: not in a file or a table, on no topic, in no log,
+//! no trace and no answer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use sea_orm::FromQueryResult;
-
 use super::facts::Facts;
+use crate::canary::Canary;
 use crate::rows::{Rows, SERVICES};
 use crate::world::World;
 
-#[derive(Debug, FromQueryResult)]
-struct Text {
-    text: String,
-}
-
 pub(super) async fn violations(world: &World, facts: &Facts) -> Vec<String> {
-    let forms = forms(world.canary());
-    let mut violations = Vec::new();
-    let mut look = |place: &str, bytes: &[u8]| {
-        let found = forms.iter().find(|form| has(bytes, form));
-        violations.extend(found.map(|_| format!("I12: a secret's value is in {place}")));
+    let mut search = Search {
+        canary: world.watch().canary(),
+        found: world.watch().places(),
     };
-    for file in files(world.dir()) {
-        look(
-            &file.display().to_string(),
-            &fs::read(&file).unwrap_or_default(),
-        );
+    search.files(world.dir());
+    search.bus(facts);
+    search.log(facts);
+    for service in SERVICES {
+        search.tables(world, service).await;
     }
-    for told in &facts.told {
-        look(&format!("a {} on {}", told.kind, told.topic), &told.payload);
-        look(
-            &format!("the headers of a {} on {}", told.kind, told.topic),
-            told.headers.as_bytes(),
-        );
+    let told = |place: String| format!("I12: a secret's value is in {place}");
+    search.found.into_iter().map(told).collect()
+}
+
+struct Search<'w> {
+    canary: &'w Canary,
+    found: Vec<String>,
+}
+
+impl Search<'_> {
+    fn look(&mut self, place: impl FnOnce() -> String, bytes: &[u8]) {
+        if let Some(form) = self.canary.form_in(bytes) {
+            self.found.push(format!("{} ({form})", place()));
+        }
     }
-    for chunk in &facts.chunks {
-        for entry in super::log::entries(chunk) {
-            look(
-                &format!("entry {} of {}", entry.seq, chunk.run_id),
-                entry.message.as_bytes(),
+
+    /// Everything below the world's folder: embedded stores and their logs, spools, workspaces,
+    /// snapshots, what the processes wrote.
+    fn files(&mut self, dir: &Path) {
+        for file in files(dir) {
+            let bytes = fs::read(&file).unwrap_or_default();
+            self.look(|| file.display().to_string(), &bytes);
+        }
+    }
+
+    fn bus(&mut self, facts: &Facts) {
+        for told in &facts.told {
+            let on = || format!("a {} on {}", told.kind, told.topic);
+            self.look(on, &told.payload);
+            self.look(
+                || format!("the headers of {}", on()),
+                told.headers.as_bytes(),
             );
+            self.look(|| format!("the key of {}", on()), told.key.as_bytes());
         }
     }
-    for service in SERVICES
-        .into_iter()
-        .filter(|_| world.place().postgres.is_some())
-    {
-        for (table, text) in tables(world, service).await {
-            look(&format!("the table {table} of {service}"), text.as_bytes());
+
+    fn log(&mut self, facts: &Facts) {
+        for chunk in &facts.chunks {
+            for entry in super::log::entries(chunk) {
+                let place = || format!("entry {} of {}", entry.seq, chunk.run_id);
+                self.look(place, entry.message.as_bytes());
+            }
         }
     }
-    violations
-}
 
-/// The forms in which a value could get out.
-pub(super) fn forms(value: &str) -> Vec<String> {
-    let json = serde_json::to_string(value).unwrap_or_default();
-    let encoded: String = url_encoded(value);
-    let mut forms = vec![
-        value.to_owned(),
-        json.trim_matches('"').to_owned(),
-        encoded.replace("%20", "+"),
-        encoded,
-    ];
-    for engine in [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD] {
-        forms.push(engine.encode(value));
-    }
-    forms
-}
-
-fn url_encoded(value: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let encode = |byte: u8| {
-        if plain(byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
+    /// Every column of every table of a service, whatever its type.
+    async fn tables(&mut self, world: &World, service: &str) {
+        let rows = Rows::of(world, service).await;
+        for (table, column) in rows.columns().await {
+            for value in rows.values(&table, &column).await {
+                self.look(|| format!("{table}.{column} of {service}"), &value);
+            }
         }
-    };
-    value.bytes().map(encode).collect()
-}
-
-fn has(bytes: &[u8], form: &str) -> bool {
-    memchr::memmem::find(bytes, form.as_bytes()).is_some()
+        rows.close().await;
+    }
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -103,22 +94,4 @@ fn files(dir: &Path) -> Vec<PathBuf> {
         }
     }
     files
-}
-
-/// Every table of a service's schema, as text.
-async fn tables(world: &World, service: &str) -> Vec<(String, String)> {
-    let rows = Rows::of(world, service).await;
-    let sql = "SELECT table_name::text AS text FROM information_schema.tables \
-               WHERE table_schema = current_schema()";
-    let names: Vec<Text> = rows.all(sql).await;
-    let mut tables = Vec::new();
-    for Text { text: name } in names {
-        let lines: Vec<Text> = rows
-            .all(&format!("SELECT t::text AS text FROM {name} t"))
-            .await;
-        let text: Vec<String> = lines.into_iter().map(|it| it.text).collect();
-        tables.push((name, text.join("\n")));
-    }
-    rows.close().await;
-    tables
 }

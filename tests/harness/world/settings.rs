@@ -61,6 +61,7 @@ pub struct Settings {
     executors: u32,
     pipelines: u32,
     has_snapshots: bool,
+    is_traced: bool,
     disk_mib: Option<u32>,
     more: Vec<(String, String)>,
 }
@@ -76,6 +77,7 @@ impl Settings {
             executors: 1,
             pipelines: 1,
             has_snapshots: false,
+            is_traced: false,
             disk_mib: None,
             more: Vec::new(),
         }
@@ -123,6 +125,13 @@ impl Settings {
         self
     }
 
+    /// With processes that tell their traces, in which the canary is looked for.
+    #[must_use]
+    pub fn traced(mut self) -> Self {
+        self.is_traced = true;
+        self
+    }
+
     /// With embedded stores on a disk of so many MiB, which [`super::SmallDisk::is_possible`] here.
     #[must_use]
     pub fn small_disk(mut self, mib: u32) -> Self {
@@ -140,6 +149,10 @@ impl Settings {
     /// Slots of an executor.
     pub fn slot_count(&self) -> u32 {
         self.slots
+    }
+
+    pub(super) fn is_traced(&self) -> bool {
+        self.is_traced
     }
 
     pub(super) fn disk_mib(&self) -> Option<u32> {
