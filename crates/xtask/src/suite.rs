@@ -8,6 +8,7 @@
 //! Test targets are always chosen from the whole workspace, so that every step uses the same
 //! features and nothing is compiled twice.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::services::Services;
@@ -19,8 +20,9 @@ use crate::{lint, python, tools};
 pub fn run(all: bool) -> anyhow::Result<bool> {
     let mut steps = Steps::default();
     if sound(&mut steps) {
-        embedded(&mut steps, all);
-        spread(&mut steps, all);
+        let python = provided_python(&mut steps);
+        embedded(&mut steps, all, python.as_deref());
+        spread(&mut steps, all, python.as_deref());
     }
     Ok(steps.summary())
 }
@@ -48,36 +50,40 @@ fn docs(steps: &mut Steps) -> bool {
     steps.command("docs", &mut doc)
 }
 
-fn embedded(steps: &mut Steps, all: bool) {
-    steps.command("tests, embedded", &mut tests(all));
+/// A Python with what the tests use of it; without one their stories are left out.
+fn provided_python(steps: &mut Steps) -> Option<PathBuf> {
+    match python::provided() {
+        Ok(python) => Some(python),
+        Err(why) => {
+            steps.skip("schemathesis and consumers in Python", format!("{why:#}"));
+            None
+        }
+    }
 }
 
-fn spread(steps: &mut Steps, all: bool) {
+fn embedded(steps: &mut Steps, all: bool, python: Option<&Path>) {
+    steps.command("tests, embedded", &mut tests(all, python));
+}
+
+fn spread(steps: &mut Steps, all: bool, python: Option<&Path>) {
     let services = Services::of_the_tests();
     let mut urls = None;
     let up = || services.up().map(|answered| urls = Some(answered));
     steps.deed("services up", up);
-    let python = python::provided();
-    if let Err(why) = &python {
-        steps.skip("stories with consumers in Python", format!("{why:#}"));
-    }
     if let Some(urls) = urls {
-        let mut command = tests(all);
+        let mut command = tests(all, python);
         command.args(["--lib", "--bins", "--tests"]);
         command
             .env("TEST_POSTGRES", urls.postgres)
             .env("TEST_KAFKA", urls.kafka);
         command.env("TEST_SERVICES", services.dir());
-        if let Ok(python) = python {
-            command.env(python::VARIABLE, python);
-        }
         steps.command("tests, PostgreSQL and Kafka", &mut command);
     }
     steps.deed("services down", || services.down());
 }
 
 /// All tests of the workspace, whichever fail.
-fn tests(all: bool) -> Command {
+fn tests(all: bool, python: Option<&Path>) -> Command {
     let mut command = crate::cargo("test");
     command.args(["--workspace", "--no-fail-fast"]);
     for name in [
@@ -91,6 +97,9 @@ fn tests(all: bool) -> Command {
     }
     if all {
         command.env("TEST_ALL", "1");
+    }
+    if let Some(python) = python {
+        command.env(python::VARIABLE, python);
     }
     command
 }
