@@ -1,17 +1,20 @@
 //! Measures Penstock as its users would meet it, and prints a table. `cargo xtask bench` runs it.
 //!
-//! Every figure is taken from outside: over HTTP, from the first instruction of a step's own
+//! Every figure but one is taken from outside: over HTTP, from the first instruction of a step's own
 //! process (`stamper`), or from the process table. Nothing is asserted.
-//! Arguments choose figures: latency, steps, stop, lines, sustained, drain, schedules; and shapes: embedded,
-//! spread.
+//! Arguments choose figures: latency, steps, stop, token, lines, logs, sustained, drain, schedules,
+//! beside, pipelines; and shapes: embedded, spread. What a token's check costs is taken inside, between
+//! two requests through the gateway's own router.
 
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 
+mod costs;
 mod load;
 mod measure;
 mod schedules;
 mod stamp;
 mod table;
+mod token;
 
 use harness::{Settings, Shape, World};
 use table::Table;
@@ -59,8 +62,14 @@ async fn bench(shape: Shape, only: &[String]) {
     if wants("stop") {
         measure::stop(&world, &stamps, &mut table).await;
     }
+    if wants("token") {
+        token::check(&mut table).await;
+    }
     if wants("lines") {
         load::log_lines(&world, &mut table).await;
+    }
+    if wants("logs") {
+        costs::logs(&world, &mut table).await;
     }
     if wants("sustained") {
         load::sustained(&world, &mut table).await;
@@ -70,6 +79,12 @@ async fn bench(shape: Shape, only: &[String]) {
     }
     if wants("schedules") {
         schedules::due(&world, &mut table).await;
+    }
+    if wants("beside") {
+        costs::stops_beside_lists(&world, &mut table).await;
+    }
+    if wants("pipelines") {
+        costs::pipelines(&world, &mut table).await;
     }
     table.print();
     world.end().await;

@@ -14,8 +14,8 @@ const SAMPLES: usize = 200;
 /// HTTP as a script does it, over kept connections.
 #[derive(Clone)]
 pub(crate) struct Http {
-    client: reqwest::Client,
-    url: String,
+    pub(crate) client: reqwest::Client,
+    pub(crate) url: String,
 }
 
 impl Http {
@@ -94,17 +94,20 @@ fn ms_between(start_ns: u64, end_ns: u64) -> f64 {
 /// Resident memory of each process.
 pub(crate) fn memory(world: &World, table: &mut Table) {
     for server in world.servers() {
-        let status = format!("/proc/{}/status", server.pid().unwrap_or_default());
-        let text = std::fs::read_to_string(status).unwrap_or_default();
-        let resident = text.lines().find(|line| line.starts_with("VmRSS"));
-        let kib: f64 = resident
-            .and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
-            .unwrap_or_default();
-        table.row(
-            format!("idle memory of {}", server.name),
-            format!("{:.1} MB", kib / 1024.0),
-        );
+        let memory = resident_mb(server.pid().unwrap_or_default());
+        let name = format!("idle memory of {}", server.name);
+        table.row(name, format!("{memory:.1} MB"));
     }
+}
+
+/// Resident memory of a process in MB, 0 if there is none.
+pub(crate) fn resident_mb(pid: u32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let resident = text.lines().find(|line| line.starts_with("VmRSS"));
+    let kib: f64 = resident
+        .and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
+        .unwrap_or_default();
+    kib / 1024.0
 }
 
 /// Request → accepted, and request → the step's own first instruction.

@@ -7,18 +7,18 @@
 use crate::services::Services;
 use crate::step::Steps;
 
-/// Measures; answers whether every figure could be taken.
-pub fn run() -> anyhow::Result<bool> {
+/// Measures, `only` what is named if anything is; answers whether every figure could be taken.
+pub fn run(only: &[String]) -> anyhow::Result<bool> {
     let mut steps = Steps::default();
     let mut program = crate::cargo("build");
     program.args(["--release", "--package", "penstock"]);
     if steps.command("build", &mut program) {
-        measure(&mut steps);
+        measure(&mut steps, only);
     }
     Ok(steps.summary())
 }
 
-fn measure(steps: &mut Steps) {
+fn measure(steps: &mut Steps, only: &[String]) {
     let services = Services::of_the_tests();
     let mut urls = None;
     steps.deed("services up", || {
@@ -34,6 +34,7 @@ fn measure(steps: &mut Steps) {
             .env("TEST_POSTGRES", urls.postgres)
             .env("TEST_KAFKA", urls.kafka);
     }
+    bench.arg("--").args(only);
     steps.command("bench", &mut bench);
     steps.deed("services down", || services.down());
 }

@@ -30,7 +30,10 @@ enum Task {
         stats: bool,
     },
     /// Measures the release build and prints a table.
-    Bench,
+    Bench {
+        /// Figures and shapes, as `tests/bench/main.rs` names them; all unless said.
+        only: Vec<String>,
+    },
     /// Shows the readers of others' files what strangers might send.
     Fuzz {
         /// How long each reader is shown something, in seconds.
@@ -81,7 +84,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
     match task {
         Task::Test { all } => suite::run(all),
         Task::Lint { stats } => lint::run(stats),
-        Task::Bench => bench::run(),
+        Task::Bench { only } => bench::run(&only),
         Task::Fuzz { seconds } => fuzz::run(seconds),
         Task::Services { dir, deed } => {
             let services = dir.map_or_else(Services::of_the_tests, Services::at);
