@@ -15,6 +15,9 @@ mod tests;
 pub(crate) const MOST_AT_ONCE: usize = 20;
 /// A run that is accepted so much after its slot was due is late.
 pub(crate) const LATE_MS: i64 = 60_000;
+/// A slot that is looked at so much later is still in its time, whatever its window: machines are
+/// busy now and then.
+const GRACE_MS: i64 = 10_000;
 /// Schedules that may follow one another without a person or a time in between.
 pub(crate) const LONGEST_CHAIN: usize = 32;
 
@@ -170,7 +173,7 @@ pub(crate) fn due(calendar: &Calendar, next_ms: i64, now_ms: i64, catch_up: Catc
     }
     let too_old_ms = catch_up
         .window_ms
-        .map_or(i64::MIN, |it| now_ms.saturating_sub(it));
+        .map_or(i64::MIN, |it| now_ms.saturating_sub(Ord::max(it, GRACE_MS)));
     if catch_up.all {
         all_due(calendar, next_ms, now_ms, too_old_ms)
     } else {

@@ -46,7 +46,7 @@ fn what_was_missed_fires_by_policy() {
         (None, true, vec![5, 6, 7, 8, 9], None),
         (Some(2), true, vec![8, 9], Some(skipped(5, 7, 3))),
         (Some(2), false, vec![9], Some(skipped(5, 8, 4))),
-        (Some(0), false, vec![], Some(skipped(5, 9, 5))),
+        (Some(0), false, vec![9], Some(skipped(5, 8, 4))),
     ];
     for (window, all, fire, missed) in cases {
         let window_ms = window.map(|it| it * MINUTE);
@@ -59,6 +59,14 @@ fn what_was_missed_fires_by_policy() {
         );
         assert_eq!(due.next_ms, Some(10 * MINUTE));
     }
+}
+
+#[test]
+fn what_is_older_than_the_window_does_not_fire() {
+    let (next, now) = (5 * MINUTE, 9 * MINUTE + GRACE_MS + 1);
+    let due = due(&minutes(), next, now, catch_up(Some(0), false));
+    assert_eq!((due.fire, due.missed), (vec![], Some(skipped(5, 9, 5))));
+    assert_eq!(due.next_ms, Some(10 * MINUTE));
 }
 
 #[test]
