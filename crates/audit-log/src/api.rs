@@ -135,6 +135,7 @@ impl TryFrom<QueryActivityRequest> for Ask {
             after: request.after.parse()?,
             limit: limit(request.limit)?,
             step_id: request.step_id,
+            life_only: request.life_only,
         })
     }
 }

@@ -36,6 +36,17 @@ pub(crate) struct Output {
     pub(crate) rest: Rest,
 }
 
+impl Output {
+    /// For who wants none: there is nothing that lines of the life would wait for.
+    pub(crate) fn none(scanned: Position) -> Self {
+        Self {
+            said: Vec::new(),
+            scanned,
+            rest: Rest::Drained { whole: true },
+        }
+    }
+}
+
 /// An entry as it is shown.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Shown {

@@ -197,6 +197,7 @@ mod tests {
                 after,
                 limit: 3,
                 step_id: String::new(),
+                life_only: false,
             };
             let slow = tails.follow(ask.clone()).unwrap();
             let dropped = async {

@@ -152,6 +152,7 @@ pub(crate) fn ask(after: &str, limit: u32) -> QueryActivityRequest {
         after,
         limit,
         step_id: String::new(),
+        ..Default::default()
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Config {
     pub spool_mib: u64,
     /// Keepers that wait for a step, at most; about half as many are there before the first one.
     pub warm_keepers: usize,
+    /// Days that the workspace of a debugging run is kept after its last step began.
+    pub debugging_days: u32,
     /// A directory of a control group of version 2 that this process may write, such as one that
     /// systemd delegates. Each step then has a group in it and is killed in one write. It makes a
     /// keeper's start take some 10 ms longer (the step's own only where no keeper waits), so it is
@@ -116,6 +118,7 @@ impl Default for Config {
             log_quota_mib: 256,
             spool_mib: 256,
             warm_keepers: 4,
+            debugging_days: 7,
             cgroup: PathBuf::new(),
             plugins: PathBuf::new(),
             s3: S3::default(),
@@ -137,7 +140,8 @@ impl Config {
         Duration::from_millis(self.grace_ms)
     }
 
-    pub(crate) fn workspaces(&self) -> PathBuf {
+    /// Where workspaces lie.
+    pub fn workspaces(&self) -> PathBuf {
         if self.workspace_dir.as_os_str().is_empty() {
             self.work_dir.join("workspaces")
         } else {

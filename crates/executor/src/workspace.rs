@@ -5,8 +5,8 @@
 //!
 //! **Invariants:** nothing outside a run's own directory is written or removed, whatever links a
 //! step left in it. A workspace is removed when its run has ended, by the executor that saw that or
-//! by the sweep of any other; one of a debugging run is kept, and one that another run may go on in as
-//! long as `pipeline` says so and the disk has room.
+//! by the sweep of any other; one of a debugging run is kept for some days, and one that another run may
+//! go on in as long as `pipeline` says so and the disk has room.
 
 mod exact;
 mod snapshot;
@@ -77,6 +77,8 @@ impl Fault {
 #[derive(Debug, Clone)]
 pub(crate) struct Workspaces {
     folder: PathBuf,
+    /// How long those of debugging runs are kept.
+    kept_for: Duration,
     /// Where snapshots go, and where they are made.
     snapshots: Option<snapshot::Store>,
 }
@@ -109,7 +111,11 @@ impl Workspaces {
                 Some(snapshot::Store::new(store, bench))
             }
         };
-        Ok(Self { folder, snapshots })
+        Ok(Self {
+            folder,
+            kept_for: Duration::from_hours(24) * config.debugging_days,
+            snapshots,
+        })
     }
 
     /// Whether the disk has so much room that workspaces of ended runs may stay on it.

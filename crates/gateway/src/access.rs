@@ -19,7 +19,7 @@ use runtime::{Tasks, clock};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::auth::Who;
-use crate::front;
+use crate::front::{self, Face};
 use crate::problem::Problem;
 
 /// Uses that wait to be told, at most.
@@ -74,9 +74,8 @@ impl Shown {
         }
     }
 
-    fn used(self, who: Option<&Who>, answer: &Response) -> TokenUsed {
-        let path = self.target.split_once(' ').map_or("", |(_, path)| path);
-        let status = front::status_told(path, answer).as_u16();
+    fn used(self, who: Option<&Who>, (face, answer): (Face, &Response)) -> TokenUsed {
+        let status = front::status_told(face, answer).as_u16();
         TokenUsed {
             token_id: who.map(|it| it.token_id().to_owned()).unwrap_or_default(),
             user_id: who.map(|it| it.user_id().to_owned()).unwrap_or_default(),
@@ -114,9 +113,9 @@ impl Access {
     }
 
     /// Notes what became of a use; `who` is known if the token was good.
-    pub(crate) fn note(&self, shown: Shown, who: Option<&Who>, answer: &Response) {
+    pub(crate) fn note(&self, shown: Shown, who: Option<&Who>, (face, answer): (Face, &Response)) {
         let Some(queue) = &self.0 else { return };
-        let used = shown.used(who, answer);
+        let used = shown.used(who, (face, answer));
         let now_ms = used.at_ms;
         let post = Post::of(&used, String::from(MessageId::made_at(now_ms)), now_ms);
         if post.is_ok_and(|post| queue.try_send(post).is_ok()) {
@@ -232,7 +231,7 @@ mod tests {
         request.extensions_mut().insert(ConnectInfo(address));
         let shown = Shown::of(&request);
         let id = shown.id.to_string();
-        let used = shown.used(None, &Response::new(Body::empty()));
+        let used = shown.used(None, (Face::Own, &Response::new(Body::empty())));
         assert_eq!((used.use_id, used.ip.as_str()), (id, "192.0.2.7"));
         assert_eq!(used.user_agent, "\u{e4}".repeat(128));
         assert_eq!(used.http_status, 200);
@@ -244,7 +243,8 @@ mod tests {
         let access = Access(Some(sender));
         let request = Request::new(Body::empty());
         for _ in 0..3 {
-            access.note(Shown::of(&request), None, &Response::new(Body::empty()));
+            let answer = Response::new(Body::empty());
+            access.note(Shown::of(&request), None, (Face::Own, &answer));
         }
         assert!(waiting.try_recv().is_ok());
         assert!(

@@ -1,9 +1,11 @@
-//! Who calls: a bearer token, asked of the registry and remembered for seconds.
+//! Who calls: a bearer token, asked of the registry and remembered for seconds; a login and a
+//! password where a face wants these ([`basic`]).
 //!
 //! **Invariant:** a token's text is never kept; what is remembered is known by its SHA-256. A
 //! revoked token is refused within [`KNOWN_FOR`] at the latest, and at once where the gateway hears
 //! of the change.
 
+mod basic;
 mod cache;
 
 use std::net::IpAddr;
@@ -25,6 +27,8 @@ use crate::access::Shown;
 use crate::limits::Limits;
 use crate::problem::Problem;
 use cache::{Cache, Known};
+
+pub(crate) use basic::{Login, NO_SIGN_IN, Passwords};
 
 /// How long a good token is remembered.
 const KNOWN_FOR: Duration = Duration::from_secs(5);

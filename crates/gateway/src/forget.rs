@@ -34,9 +34,11 @@ fn forget(gateway: &Gateway, heard: &Heard) -> Result<(), Undecodable> {
     } else if heard.is::<UserChanged>() {
         let change: UserChanged = heard.decode()?;
         gateway.tokens.forget_user(&change.user_id);
+        gateway.passwords.forget_user(&change.user_id);
     } else if heard.is::<GroupChanged>() {
         let change: GroupChanged = heard.decode()?;
         gateway.tokens.forget_account(&change.account);
+        gateway.passwords.forget_account(&change.account);
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 //! A request gets an id and a span in its caller's trace; there are limits to how many are worked
 //! on at a time and for how long; a panic fails the request and nothing else. Every failure, be it
 //! a handler's, the router's or one of these, leaves in the way of the face that was asked: the
-//! Opsera envelope under `/api/v1`, a problem document elsewhere.
+//! Opsera envelope under `/api/v1`, the UnifiedViews one under its prefix, a problem document
+//! elsewhere.
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
@@ -20,10 +21,15 @@ use runtime::{Kind, telemetry};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
-use crate::Gateway;
 use crate::opsera::envelope::Envelope;
 use crate::problem::{Asked, Problem};
+use crate::unifiedviews::{Fault, Locale};
+use crate::{Gateway, unifiedviews};
 
+const JSON: &str = "application/json";
+/// How one signs in at the face that wants a password.
+const BASIC: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"UnifiedViews Master API\", charset=\"UTF-8\"");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id of a request that is taken over, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
@@ -34,7 +40,32 @@ struct Seen {
     uri: Uri,
     method: Method,
     route: Option<MatchedPath>,
+    face: Face,
     began: Instant,
+}
+
+/// Whose way a failure is told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// `/api/v1`.
+    Opsera,
+    /// The UnifiedViews Master API, in a language.
+    UnifiedViews(Locale),
+    /// `/api/v2`, and all else.
+    Own,
+}
+
+impl Face {
+    /// The face that a path belongs to.
+    pub(crate) fn of(path: &str, config: &unifiedviews::Config) -> Self {
+        if path.starts_with("/api/v1/") {
+            Self::Opsera
+        } else if config.has(path) {
+            Self::UnifiedViews(config.locale)
+        } else {
+            Self::Own
+        }
+    }
 }
 
 /// Answers a request within the limits that hold for all.
@@ -43,7 +74,8 @@ pub(crate) async fn front(
     request: Request,
     next: Next,
 ) -> Response {
-    let seen = Seen::of(&request);
+    let face = Face::of(request.uri().path(), &gateway.config.unifiedviews);
+    let seen = Seen::of(&request, face);
     let span = seen.span(request.headers());
     let answer = within_limits(&gateway, request, next)
         .instrument(span.clone())
@@ -84,8 +116,9 @@ fn overloaded() -> Problem {
 }
 
 impl Seen {
-    fn of(request: &Request) -> Self {
+    fn of(request: &Request, face: Face) -> Self {
         Self {
+            face,
             id: request_id(request.headers()),
             uri: request.uri().clone(),
             method: request.method().clone(),
@@ -141,18 +174,30 @@ impl Seen {
     fn told(&self, mut answer: Response, span: &Span) -> Response {
         let problem = answer.extensions_mut().remove::<Problem>();
         let problem = problem.unwrap_or_else(|| of_router(answer.status(), &self.method));
+        let fault = answer.extensions_mut().remove::<Fault>();
         let traceparent = span.in_scope(telemetry::traceparent);
         let asked = Asked {
             path: self.uri.path(),
             request_id: self.id(),
             trace_id: traceparent.as_deref().and_then(|it| it.split('-').nth(1)),
         };
-        let (status, kind, body) = if is_opsera(self.uri.path()) {
-            let (status, envelope) = Envelope::of(&problem, asked);
-            (status, "application/json", serde_json::to_vec(&envelope))
-        } else {
-            let document = serde_json::to_vec(&problem.document(asked));
-            (problem.status(), "application/problem+json", document)
+        let (status, kind, body) = match self.face {
+            Face::Opsera => {
+                let (status, envelope) = Envelope::of(&problem, asked);
+                (status, JSON, serde_json::to_vec(&envelope))
+            }
+            Face::UnifiedViews(locale) => {
+                let fault = fault.unwrap_or_else(|| Fault::from(&problem));
+                (
+                    fault.status(),
+                    JSON,
+                    serde_json::to_vec(&fault.body(locale)),
+                )
+            }
+            Face::Own => {
+                let document = serde_json::to_vec(&problem.document(asked));
+                (problem.status(), "application/problem+json", document)
+            }
         };
         let (mut parts, _) = answer.into_parts();
         parts.status = status;
@@ -160,6 +205,8 @@ impl Seen {
         if status != StatusCode::UNAUTHORIZED {
             // The face says something else.
             parts.headers.remove(header::WWW_AUTHENTICATE);
+        } else if matches!(self.face, Face::UnifiedViews(_)) {
+            parts.headers.insert(header::WWW_AUTHENTICATE, BASIC);
         }
         parts
             .headers
@@ -188,16 +235,13 @@ impl Seen {
     }
 }
 
-/// The status that the face of a path tells for an answer.
-pub(crate) fn status_told(path: &str, answer: &Response) -> StatusCode {
-    match answer.extensions().get::<Problem>() {
-        Some(problem) if is_opsera(path) => Envelope::status(problem),
-        Some(_) | None => answer.status(),
+/// The status that a face tells for an answer.
+pub(crate) fn status_told(face: Face, answer: &Response) -> StatusCode {
+    match (answer.extensions().get::<Problem>(), face) {
+        (Some(problem), Face::Opsera) => Envelope::status(problem),
+        (Some(problem), Face::UnifiedViews(_)) => Fault::from(problem).status(),
+        (Some(_) | None, _) => answer.status(),
     }
-}
-
-fn is_opsera(path: &str) -> bool {
-    path.starts_with("/api/v1/")
 }
 
 /// Where a request comes from, if it came through a port.

@@ -1,12 +1,13 @@
-//! HTTP in front: two faces over the services behind it, and nothing of its own to remember.
+//! HTTP in front: three faces over the services behind it, and nothing of its own to remember.
 //!
-//! `/api/v2` ([`v2`]) is Penstock's own API, `/api/v1` ([`opsera`]) the Opsera Customer API. Each
-//! face has its own JSON shapes; both ask the same peers by gRPC. What a route is, who may call it
+//! `/api/v2` ([`v2`]) is Penstock's own API, `/api/v1` ([`opsera`]) the Opsera Customer API,
+//! `/master/api/1` ([`unifiedviews`]) the UnifiedViews Master API. Each face has its own JSON shapes; both ask the same peers by gRPC. What a route is, who may call it
 //! and what answers it is one row of the table in [`mod@routes`]. What holds for every request is done
 //! once in [`front`]: its id, its trace, its limits, and how its failure is told.
 //!
 //! **Invariants:** no route answers without a row; none but the public ones without a token that
-//! the registry knows and that has a scope of the row. A token's text is never kept or logged.
+//! the registry knows and that has a scope of the row, or without a sign-in where the row says so. A
+//! token's text is never kept or logged, and no more is a password's.
 //! Everything is bounded: bodies, requests at a time and for each token ([`limits`]), followers,
 //! remembered tokens, time.
 
@@ -24,11 +25,13 @@ mod routes;
 mod start;
 mod time;
 mod transfer;
+pub mod unifiedviews;
 mod v2;
 
 pub use routes::{Route as ApiRoute, routes};
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +70,10 @@ pub struct Config {
     pub start_patience_ms: u64,
     /// How often a follower hears something when there is nothing to say, in milliseconds.
     pub heartbeat_ms: u64,
+    /// Where executors keep workspaces: what debugging runs left is read there. Empty: it can't be.
+    pub workspace_dir: PathBuf,
+    /// The UnifiedViews Master API.
+    pub unifiedviews: unifiedviews::Config,
 }
 
 impl Default for Config {
@@ -83,6 +90,8 @@ impl Default for Config {
             request_timeout_ms: 30_000,
             start_patience_ms: 10_000,
             heartbeat_ms: 15_000,
+            workspace_dir: PathBuf::new(),
+            unifiedviews: unifiedviews::Config::default(),
         }
     }
 }
@@ -106,6 +115,7 @@ pub fn start(config: &Config, upstreams: Upstreams, bus: Option<Bus>, tasks: &Ta
     let peers = peers::Peers::new(upstreams);
     let gateway = Arc::new(Gateway {
         tokens: auth::Tokens::new(peers.registry()),
+        passwords: auth::Passwords::new(&peers, &config.unifiedviews),
         access: access::Access::start(bus.clone(), tasks),
         requests: Semaphore::new(config.max_requests),
         followers: Arc::new(Semaphore::new(config.max_followers)),
@@ -127,6 +137,7 @@ struct Gateway {
     config: Config,
     peers: peers::Peers,
     tokens: auth::Tokens,
+    passwords: auth::Passwords,
     access: access::Access,
     requests: Semaphore,
     followers: Arc<Semaphore>,

@@ -2,6 +2,7 @@
 
 use contracts::audit::audit_log_client::AuditLogClient;
 use contracts::pipeline::pipelines_client::PipelinesClient;
+use contracts::registry::identities_client::IdentitiesClient;
 use contracts::registry::people_client::PeopleClient;
 use contracts::registry::plugins_client::PluginsClient;
 use contracts::registry::registry_client::RegistryClient;
@@ -26,6 +27,7 @@ pub(crate) struct Peers {
     plugins: PluginsClient<Route>,
     vault: VaultClient<Route>,
     people: PeopleClient<Route>,
+    identities: IdentitiesClient<Route>,
     tokens: TokensClient<Route>,
     scheduler: SchedulerClient<Route>,
     schedules: SchedulesClient<Route>,
@@ -42,6 +44,7 @@ impl Peers {
                 .max_decoding_message_size(MAX_ANSWER_BYTES),
             vault: VaultClient::new(upstreams.registry.clone()),
             people: PeopleClient::new(upstreams.registry.clone()),
+            identities: IdentitiesClient::new(upstreams.registry.clone()),
             tokens: TokensClient::new(upstreams.registry.clone()),
             registry: RegistryClient::new(upstreams.registry),
             schedules: SchedulesClient::new(upstreams.scheduler.clone())
@@ -74,6 +77,10 @@ impl Peers {
 
     pub(crate) fn people(&self) -> PeopleClient<Route> {
         self.people.clone()
+    }
+
+    pub(crate) fn identities(&self) -> IdentitiesClient<Route> {
+        self.identities.clone()
     }
 
     pub(crate) fn tokens(&self) -> TokensClient<Route> {

@@ -17,7 +17,9 @@ use runtime::Kind;
 
 use crate::limits::Cost;
 use crate::problem::Problem;
-use crate::{Gateway, front, opsera, v2};
+use crate::{Gateway, front, opsera, unifiedviews, v2};
+
+use Access::SignIn;
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(crate) enum Access {
     Public,
     /// A token with one of these scopes, of an owner who has what is needed.
     Token(&'static [&'static str], Need),
+    /// A login and a password, of somebody who has what is needed. The service asks the rules.
+    SignIn(Need),
 }
 
 /// What a token's owner needs besides the scope.
@@ -54,6 +58,22 @@ pub(crate) struct Row {
     /// What a request takes from the budgets of its token.
     cost: Cost,
     handler: fn() -> MethodRouter<Arc<Gateway>>,
+}
+
+impl Row {
+    /// The paths at which it is served: none if its face isn't.
+    fn paths(&self, config: &unifiedviews::Config) -> Vec<String> {
+        if !matches!(self.access, SignIn(_)) {
+            return vec![self.path.to_owned()];
+        }
+        let Some(path) = config.placed(self.path) else {
+            return Vec::new();
+        };
+        // The router compares paths as they were sent.
+        let encoded = ["%7Eall", "%7eall"].map(|it| path.replace("~all", it));
+        let encoded = encoded.into_iter().filter(|it| *it != path);
+        encoded.chain([path.clone()]).collect()
+    }
 }
 
 /// A route, for those who look at the gateway from outside.
@@ -170,6 +190,8 @@ pub(crate) const ROWS: &[Row] = rows! {
     get    "/api/v2/pipelines/{p}/runs/{runCount}/logs",     by(LOGS, VIEW),                            LOG  => v2::logs::read;
     get    "/api/v2/pipelines/{p}/runs/{runCount}/explain",  by(READ, VIEW),                            ACT  => v2::explain::read;
 
+    get    "/api/v2/pipelines/{p}/runs/{runCount}/data",     by(READ, item(Right::ViewSteps)),          LIST => v2::data::read;
+
     post   "/api/v2/pipelines/{p}/runs/{runCount}/resume",   by(PIPELINE, item(Right::Approve)),        ACT  => v2::runs::resume;
     post   "/api/v2/pipelines/{p}/runs/{runCount}/steps/{step}/approve", by(PIPELINE, item(Right::Approve)), ACT => v2::gates::approve;
     post   "/api/v2/pipelines/{p}/runs/{runCount}/steps/{step}/reject",  by(PIPELINE, item(Right::Approve)), ACT => v2::gates::reject;
@@ -236,6 +258,19 @@ pub(crate) const ROWS: &[Row] = rows! {
     get    "/api/v2/audit/export",                           by(SECURITY, SEERS),                       LIST => v2::audit::export;
     get    "/api/v2/audit/keys",                             by(SECURITY, SEERS),                       ACT  => v2::audit::keys;
 
+    get    "/master/api/1/pipelines",                        SignIn(ANY),                               LIST => unifiedviews::pipelines::list;
+    post   "/master/api/1/pipelines",                        SignIn(Need::Make),                        ACT  => unifiedviews::pipelines::create;
+    get    "/master/api/1/pipelines/visible",                SignIn(ANY),                               LIST => unifiedviews::pipelines::visible;
+    get    "/master/api/1/pipelines/{p}",                    SignIn(VIEW),                              ACT  => unifiedviews::pipelines::read;
+    post   "/master/api/1/pipelines/{p}/clones",             SignIn(Need::Make),                        ACT  => unifiedviews::pipelines::copy;
+    get    "/master/api/1/pipelines/{p}/executions",         SignIn(VIEW),                              LIST => unifiedviews::executions::list;
+    post   "/master/api/1/pipelines/{p}/executions",         SignIn(item(Right::Run)),                  ACT  => unifiedviews::executions::create;
+    get    "/master/api/1/pipelines/{p}/executions/last",    SignIn(VIEW),                              ACT  => unifiedviews::executions::last;
+    get    "/master/api/1/pipelines/{p}/executions/pending", SignIn(VIEW),                              ACT  => unifiedviews::executions::pending;
+    get    "/master/api/1/pipelines/{p}/executions/{e}",     SignIn(VIEW),                              ACT  => unifiedviews::executions::read;
+    get    "/master/api/1/pipelines/{p}/executions/{e}/events", SignIn(VIEW),                           LOG  => unifiedviews::events::list;
+    post   "/master/api/1/users/create",                     SignIn(ANY),                               ACT  => unifiedviews::users::create;
+
     get    "/api/v2/openapi.json",                           Access::Public,                            ACT  => v2::openapi::document;
     get    "/api/v2/schemas/pipeline.json",                  Access::Public,                            ACT  => v2::openapi::pipeline_schema;
 };
@@ -249,9 +284,11 @@ pub(crate) fn router(gateway: &Arc<Gateway>) -> Router {
         tracing::debug!(row.method, row.path, ?row.access, "serving a route");
         let guard = from_fn_with_state((gateway.clone(), row), guard::guarded);
         let handler = (row.handler)().route_layer(guard);
-        router = router
-            .route(&format!("{}/", row.path), handler.clone())
-            .route(row.path, handler);
+        for path in row.paths(&gateway.config.unifiedviews) {
+            router = router
+                .route(&format!("{path}/"), handler.clone())
+                .route(&path, handler.clone());
+        }
     }
     router
         .layer(from_fn_with_state(gateway.clone(), front::front))

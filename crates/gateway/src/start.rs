@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use contracts::pipeline::{PipelineRef, StartRunRequest, StartRunResponse};
+use contracts::pipeline::{Owner, PipelineRef, StartRunRequest, StartRunResponse};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
@@ -23,6 +23,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is to be started, and under which key.
+#[derive(Debug, Default)]
 pub(crate) struct Start {
     pub(crate) pipeline: String,
     pub(crate) parameters: HashMap<String, String>,
@@ -32,6 +33,18 @@ pub(crate) struct Start {
     pub(crate) unless_paused: bool,
     /// Go on where this run ended, the latest for 0.
     pub(crate) resume: Option<i64>,
+    pub(crate) wishes: Wishes,
+}
+
+/// What is special about a run.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    /// Whose it is, where it is not the caller's.
+    pub(crate) owner: Option<Owner>,
+    /// Keep what its steps leave in the workspace.
+    pub(crate) debugging: bool,
+    /// Accept it though no step is enabled.
+    pub(crate) allow_empty: bool,
 }
 
 /// Starts a run, trying again with the same key while the service is away.
@@ -62,6 +75,8 @@ pub(crate) async fn run(
 impl Start {
     fn request(self, who: &Who) -> StartRunRequest {
         let fingerprint = self.fingerprint();
+        let owner = self.wishes.owner;
+        let on_behalf_of = owner.as_ref().map(|it| it.actor.clone());
         let key_given = self.key.is_some();
         StartRunRequest {
             caller: Some(who.caller()),
@@ -76,7 +91,10 @@ impl Start {
             key_given,
             unless_paused: self.unless_paused,
             resume: self.resume,
-            on_behalf_of: String::new(),
+            on_behalf_of: on_behalf_of.unwrap_or_default(),
+            owner,
+            debugging: self.wishes.debugging,
+            allow_empty: self.wishes.allow_empty,
         }
     }
 
@@ -145,6 +163,7 @@ mod tests {
             key: None,
             unless_paused: false,
             resume: None,
+            ..Default::default()
         }
     }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod custody;
+pub(crate) mod data;
 pub(crate) mod executors;
 pub(crate) mod explain;
 mod follow;

@@ -170,6 +170,9 @@ impl Config {
             self.bus.url = format!("embedded:{}", data_dir.display());
         }
         place(&mut self.executor.work_dir, &data_dir, "executor");
+        if self.gateway.workspace_dir.as_os_str().is_empty() {
+            self.gateway.workspace_dir = self.executor.workspaces();
+        }
         place(&mut self.registry.admin_token_file, &data_dir, TOKEN_FILE);
         place(&mut self.registry.key_file, &data_dir, "secrets-key");
         place(&mut self.registry.plugin_store, &data_dir, "plugins");

@@ -38,6 +38,9 @@ pub enum Error {
         /// What was asked for.
         run_count: i64,
     },
+    /// The run with this number is another pipeline's.
+    #[error("run number {0} is one of another pipeline")]
+    OtherPipeline(i64),
     /// No run has this id.
     #[error("there is no run with the id {0}")]
     NoSuchRun(String),
@@ -139,7 +142,9 @@ impl Fault for Error {
             | Self::NoRun { .. }
             | Self::NoSuchRun(_)
             | Self::NoRunStep { .. } => Kind::NotFound,
-            Self::Faults(_) | Self::Invalid(_) | Self::NoStep(_) => Kind::Invalid,
+            Self::Faults(_) | Self::Invalid(_) | Self::NoStep(_) | Self::OtherPipeline(_) => {
+                Kind::Invalid
+            }
             Self::Ambiguous { .. }
             | Self::KeyReused
             | Self::Unfinished(_)
@@ -170,6 +175,7 @@ impl Fault for Error {
             Self::Ambiguous { .. } => "AMBIGUOUS",
             Self::Denied { .. } | Self::MayNotMake => "DENIED",
             Self::NoRun { .. } | Self::NoSuchRun(_) => "NO_RUN",
+            Self::OtherPipeline(_) => "OTHER_PIPELINE",
             Self::Faults(_) => "FAULTS",
             Self::Invalid(_) => "INVALID",
             Self::Exists(_) => "EXISTS",

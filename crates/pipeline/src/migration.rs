@@ -3,6 +3,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DatabaseBackend;
 
+mod acting;
 mod children;
 mod gates;
 mod resume;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(served::Served),
             Box::new(scheduled::Scheduled),
             Box::new(tools::Tools),
+            Box::new(acting::Acting),
         ]
     }
 }

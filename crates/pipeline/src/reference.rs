@@ -30,7 +30,8 @@ const LONGEST: usize = 1024;
 impl Reference {
     /// Reads a reference. `name:x` is the name `x` whatever it looks like.
     pub(crate) fn of(text: &str) -> Result<Self, Error> {
-        if text.is_empty() || text.chars().count() > LONGEST {
+        let named = text.strip_prefix("name:").unwrap_or(text);
+        if text.is_empty() || named.chars().count() > LONGEST {
             let message = "a pipeline is named by its id, number or name of up to 1024 characters";
             return Err(Error::Invalid(message.into()));
         }

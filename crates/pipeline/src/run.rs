@@ -34,6 +34,8 @@ pub use stop::{Stop, StopMode};
 
 /// Attempts that may be lost one after the other without a newly finished step between them.
 pub const LOST_IN_A_ROW: u32 = 3;
+/// Why a run failed whose plan has no enabled step.
+pub const NOTHING_TO_DO: &str = "the pipeline has no enabled step";
 /// How often an executor that works beside an open outside step looks whether more is to do.
 const LOOK_MS: i64 = 2000;
 
@@ -235,7 +237,12 @@ impl Run {
 
     fn end(&mut self, now_ms: i64) {
         let progress: Vec<_> = self.steps.iter().map(|step| step.progress).collect();
-        let outcome = flow::outcome(&self.plan, &progress, self.phase());
+        let mut outcome = flow::outcome(&self.plan, &progress, self.phase());
+        if outcome == flow::Outcome::Succeeded && !self.plan.steps.iter().any(|it| it.enabled) {
+            outcome = flow::Outcome::Failed;
+            self.cause = Some(EndCause::StepFailed);
+            self.reason = NOTHING_TO_DO.into();
+        }
         if outcome == flow::Outcome::Failed && self.state != State::Failing {
             self.happen(Event::StepFailed);
         }

@@ -15,6 +15,7 @@ use crate::store::{Asked, Bearer, Listed, Presented, Store};
 use crate::uses::Uses;
 use crate::{Error, token};
 
+mod identities;
 mod keys;
 mod people;
 mod plugins;
@@ -24,6 +25,7 @@ mod tokens;
 mod tools;
 mod view;
 
+pub(crate) use identities::Identities;
 pub(crate) use keys::Keys;
 pub(crate) use tools::Tools;
 

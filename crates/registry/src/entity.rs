@@ -28,6 +28,10 @@ pub(crate) mod user {
         pub(crate) active: bool,
         /// Argon2id, in PHC form.
         pub(crate) password: Option<String>,
+        /// What systems outside call it; unique in the account.
+        pub(crate) external_id: Option<String>,
+        /// Of the actor that it was last provisioned with.
+        pub(crate) actor_external_id: Option<String>,
         pub(crate) created_at_ms: i64,
         pub(crate) updated_at_ms: i64,
     }
@@ -113,6 +117,28 @@ pub(crate) mod member {
         pub(crate) group_id: String,
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) user_id: String,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod actor {
+    //! Somebody for whom users act, as a system outside has named them.
+
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "actors")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) account: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) external_id: String,
+        pub(crate) name: String,
+        pub(crate) created_at_ms: i64,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

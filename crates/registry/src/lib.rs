@@ -18,6 +18,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use contracts::registry::identities_server::IdentitiesServer;
 use contracts::registry::people_server::PeopleServer;
 use contracts::registry::plugins_server::PluginsServer;
 use contracts::registry::registry_server::RegistryServer;
@@ -39,6 +40,7 @@ mod entity;
 mod error;
 mod files;
 mod group;
+mod identity;
 mod keeper;
 mod migration;
 mod news;
@@ -116,6 +118,7 @@ pub async fn start(
     prune_tokens(&store, tasks);
     let uses = uses::Uses::start(&store, tasks);
     let people = api::People::new(store.clone(), bell.clone());
+    let identities = api::Identities::new(store.clone(), bell.clone());
     let tokens = api::Tokens::new(store.clone(), bell.clone());
     let tools = api::Tools::new(store.clone(), bell.clone());
     let plugins = api::Plugins::new(store.clone(), files, bell.clone());
@@ -124,6 +127,7 @@ pub async fn start(
     let registry = api::Api::new(store, bell, uses);
     Ok(Routes::new(RegistryServer::new(registry))
         .add_service(PeopleServer::new(people))
+        .add_service(IdentitiesServer::new(identities))
         .add_service(TokensServer::new(tokens))
         .add_service(ToolsServer::new(tools))
         .add_service(PluginsServer::new(plugins))

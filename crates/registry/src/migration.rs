@@ -3,6 +3,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DatabaseBackend;
 
+mod identities;
 mod plugins;
 mod tools;
 
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(People),
             Box::new(tools::Tools),
             Box::new(plugins::Plugins),
+            Box::new(identities::Identities),
         ]
     }
 }

@@ -139,7 +139,9 @@ pub(crate) enum Need {
         reason = "for routes that come before their service is here"
     )]
     Elsewhere,
-    /// The same, to those who have one of these site roles.
+    /// No token opens it, but a login and a password; then its service decides.
+    SignIn,
+    /// As `Elsewhere`, to those who have one of these site roles.
     SiteElsewhere(&'static [&'static str]),
 }
 
@@ -180,6 +182,7 @@ impl Route {
             | Need::Site(_)
             | Need::MakeTool
             | Need::Elsewhere
+            | Need::SignIn
             | Need::SiteElsewhere(_) => &[Place::NoRules],
         }
     }
@@ -236,6 +239,7 @@ const ANY: Need = Need::Any;
     reason = "for routes that come before their service is here"
 )]
 const ELSEWHERE: Need = Need::Elsewhere;
+const SIGN_IN: Need = Need::SignIn;
 
 const fn site(roles: &'static [&'static str]) -> Need {
     Need::Site(roles)
@@ -292,6 +296,7 @@ pub(crate) const ROUTES: &[Route] = &[
     row("post", "/api/v2/pipelines/{p}/runs/{runCount}/stop", PIPELINE, action("stop")),
     row("get", "/api/v2/pipelines/{p}/runs/{runCount}/logs", STATUS_AND_LOGS, action("view")),
     row("get", "/api/v2/pipelines/{p}/runs/{runCount}/explain", PIPELINE_READ, action("view")),
+    row("get", "/api/v2/pipelines/{p}/runs/{runCount}/data", PIPELINE_READ, action("view step configuration")),
     row("post", "/api/v2/pipelines/{p}/runs/{runCount}/resume", PIPELINE, action("approve")),
     row("post", "/api/v2/pipelines/{p}/runs/{runCount}/steps/{step}/approve", PIPELINE, action("approve")),
     row("post", "/api/v2/pipelines/{p}/runs/{runCount}/steps/{step}/reject", PIPELINE, action("approve")),
@@ -346,6 +351,18 @@ pub(crate) const ROUTES: &[Route] = &[
     row("get", "/api/v2/audit/tokens", SECURITY, site(LISTERS)),
     row("get", "/api/v2/audit/export", SECURITY, site(LISTERS)),
     row("get", "/api/v2/audit/keys", SECURITY, site(LISTERS)),
+    row("get", "/master/api/1/pipelines", &[], SIGN_IN),
+    row("post", "/master/api/1/pipelines", &[], SIGN_IN),
+    row("get", "/master/api/1/pipelines/visible", &[], SIGN_IN),
+    row("get", "/master/api/1/pipelines/{p}", &[], SIGN_IN),
+    row("post", "/master/api/1/pipelines/{p}/clones", &[], SIGN_IN),
+    row("get", "/master/api/1/pipelines/{p}/executions", &[], SIGN_IN),
+    row("post", "/master/api/1/pipelines/{p}/executions", &[], SIGN_IN),
+    row("get", "/master/api/1/pipelines/{p}/executions/last", &[], SIGN_IN),
+    row("get", "/master/api/1/pipelines/{p}/executions/pending", &[], SIGN_IN),
+    row("get", "/master/api/1/pipelines/{p}/executions/{e}", &[], SIGN_IN),
+    row("get", "/master/api/1/pipelines/{p}/executions/{e}/events", &[], SIGN_IN),
+    row("post", "/master/api/1/users/create", &[], SIGN_IN),
     row("get", "/api/v2/openapi.json", &[], PUBLIC),
     row("get", "/api/v2/schemas/pipeline.json", &[], PUBLIC),
 ];

@@ -271,6 +271,10 @@ impl Settings {
         let mut env = place.variables();
         let said = [
             ("PENSTOCK_ADMIN_TOKEN", TOKEN.to_owned()),
+            (
+                "PENSTOCK_GATEWAY__UNIFIEDVIEWS__PASSWORD",
+                "commander".to_owned(),
+            ),
             ("PENSTOCK_SCHEDULER__LEASE", self.lease.clone()),
             ("PENSTOCK_SCHEDULER__RECONCILE", "2s".to_owned()),
             ("PENSTOCK_EXECUTOR__GRACE_MS", "1000".to_owned()),

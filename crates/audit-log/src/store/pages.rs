@@ -34,6 +34,8 @@ pub(crate) struct Ask {
     pub(crate) limit: usize,
     /// Only entries of this step; all if empty.
     pub(crate) step_id: String,
+    /// Only life-cycle lines.
+    pub(crate) life_only: bool,
 }
 
 impl Store {
@@ -45,7 +47,11 @@ impl Store {
             return Ok(Page::of_removed(ask.after, now_ms));
         }
         let life = self.life(ask).await?;
-        let output = self.output(ask, &facts, now_ms).await?;
+        let output = if ask.life_only {
+            Output::none(ask.after.output)
+        } else {
+            self.output(ask, &facts, now_ms).await?
+        };
         Ok(page::merged(
             (ask.after, ask.limit),
             &facts,

@@ -165,6 +165,7 @@ async fn run_counts(
             pipeline: Some(pipeline_ref(id)),
             limit: 100,
             cursor,
+            ..Default::default()
         };
         let page = gateway
             .peers

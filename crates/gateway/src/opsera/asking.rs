@@ -20,6 +20,7 @@ pub(super) async fn pipeline(gateway: &Gateway, who: &Who, id: &str) -> Result<P
     let request = GetPipelineRequest {
         caller: Some(who.caller()),
         pipeline: Some(pipeline_ref(id)),
+        ..Default::default()
     };
     let answer = gateway.peers.pipelines().get_pipeline(request).await;
     answer
@@ -39,6 +40,7 @@ pub(super) async fn run(
         caller: Some(who.caller()),
         pipeline: Some(pipeline_ref(id)),
         run_count: run_count.unwrap_or(0),
+        ..Default::default()
     };
     let problem = match gateway.peers.pipelines().get_run(request).await {
         Ok(answer) => return Ok(answer.into_inner()),

@@ -43,6 +43,7 @@ pub(crate) async fn create(
         pipeline: None,
         source: definition(document)?.to_string(),
         upsert: false,
+        ..Default::default()
     };
     let answer = gateway.peers.pipelines().define(request).await?;
     let pipeline = answer.into_inner();

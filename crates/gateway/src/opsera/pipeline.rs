@@ -88,6 +88,7 @@ pub(crate) async fn run(
         key: start::key(&headers)?,
         unless_paused: true,
         resume: None,
+        ..Default::default()
     };
     submitted(&gateway, &who, &input.pipeline_id, start).await
 }
@@ -105,6 +106,7 @@ pub(crate) async fn resume(
         key: start::key(&headers)?,
         unless_paused: true,
         resume: Some(input.run_count()?.unwrap_or(0)),
+        ..Default::default()
     };
     submitted(&gateway, &who, &input.pipeline_id, start).await
 }

@@ -1,4 +1,5 @@
-//! What stands before every route: a good token, a scope that opens it, and the site role it needs.
+//! What stands before every route: a good token or sign-in, a scope that opens it, and the site role
+//! it needs.
 //!
 //! The layers in their order: the token is good and so is its owner, a scope matches the route, the
 //! owner has the role; then the service asks the rules of the object. Each request that shows a
@@ -17,10 +18,15 @@ use tracing::Span;
 
 use super::{Access, Need, Row};
 use crate::access::Shown;
-use crate::auth::{Identity, NO_TOKEN, Who, bearer};
+use crate::auth::{Identity, Login, NO_SIGN_IN, NO_TOKEN, Who, bearer};
+use crate::front::Face;
 use crate::limits::Cost;
 use crate::problem::Problem;
+use crate::unifiedviews::media;
 use crate::{Gateway, front};
+
+/// What opens a route to who has signed in.
+const SIGNED_IN: &[&str] = &["api"];
 
 /// Lets a request through to its route, or refuses it.
 pub(super) async fn guarded(
@@ -28,18 +34,24 @@ pub(super) async fn guarded(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let Access::Token(scopes, need) = row.access else {
-        return Ok(next.run(request).await);
+    let (scopes, need) = match row.access {
+        Access::Public => return Ok(next.run(request).await),
+        Access::Token(scopes, need) => (scopes, need),
+        Access::SignIn(need) => {
+            media::check(request.headers(), row.method, row.path)?;
+            (SIGNED_IN, need)
+        }
     };
     check_text(&request)?;
     let shown = Shown::of(&request);
     let address = front::address(&request);
-    let identity = match identify(&gateway, request.headers(), address).await {
+    let face = Face::of(request.uri().path(), &gateway.config.unifiedviews);
+    let identity = match identify(&gateway, row.access, request.headers(), address).await {
         Ok(identity) => identity,
-        Err(problem) if problem.reason() == NO_TOKEN => return Err(problem),
+        Err(problem) if [NO_TOKEN, NO_SIGN_IN].contains(&problem.reason()) => return Err(problem),
         Err(problem) => {
             let refusal = problem.into_response();
-            gateway.access.note(shown, None, &refusal);
+            gateway.access.note(shown, None, (face, &refusal));
             return Ok(refusal);
         }
     };
@@ -60,15 +72,21 @@ pub(super) async fn guarded(
             )
         }
     };
-    gateway.access.note(shown, Some(&who), &answer);
+    gateway.access.note(shown, Some(&who), (face, &answer));
     Ok(answer)
 }
 
 async fn identify(
     gateway: &Gateway,
+    access: Access,
     headers: &HeaderMap,
     address: Option<IpAddr>,
 ) -> Result<Arc<Identity>, Problem> {
+    if matches!(access, Access::SignIn(_)) {
+        let login = Login::of(headers)?;
+        let passwords = &gateway.passwords;
+        return passwords.identify(login, &gateway.limits, address).await;
+    }
     let token = bearer(headers)?;
     gateway
         .tokens
@@ -84,19 +102,23 @@ async fn answered(
     next: Next,
 ) -> Response {
     Span::current().record("user.id", who.user_id());
-    let token_id = who.token_id().to_owned();
+    // Who shows no token has a budget of their own.
+    let spender = match who.token_id() {
+        "" => who.user_id().to_owned(),
+        token_id => token_id.to_owned(),
+    };
     request.extensions_mut().insert(who);
-    within_budget(gateway, row.cost, &token_id, next.run(request)).await
+    within_budget(gateway, row.cost, &spender, next.run(request)).await
 }
 
-/// Answers once the token's budget has been charged, and a read when there is room for it.
+/// Answers once the budget of the token, or of the user, has been charged, and a read when there is room for it.
 async fn within_budget(
     gateway: &Gateway,
     cost: Cost,
-    token_id: &str,
+    spender: &str,
     answer: impl Future<Output = Response>,
 ) -> Response {
-    let left = match gateway.limits.spend(token_id, cost) {
+    let left = match gateway.limits.spend(spender, cost) {
         Ok(left) => left,
         Err(problem) => return problem.into_response(),
     };

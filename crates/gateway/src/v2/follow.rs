@@ -214,6 +214,7 @@ impl Follower {
             caller: Some(self.who.caller()),
             pipeline: Some(pipeline_ref(self.run.pipeline_id.clone())),
             run_count: self.run.run_count,
+            ..Default::default()
         };
         let Ok(run) = self.gateway.peers.pipelines().get_run(request).await else {
             return Ok(());

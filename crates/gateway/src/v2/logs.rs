@@ -104,6 +104,7 @@ pub(crate) async fn read(
         after,
         limit,
         step_id: query.step,
+        ..Default::default()
     };
     if wants_events(&headers) {
         return follow::followed(gateway, who, run, asked).await;

@@ -11,8 +11,8 @@ use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuil
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    audit, custody, executors, explain, gates, groups, logs, pipelines, plugins, runs, schedules,
-    secrets, tokens, tool_uses, tools, transfer, users, vault,
+    audit, custody, data, executors, explain, gates, groups, logs, pipelines, plugins, runs,
+    schedules, secrets, tokens, tool_uses, tools, transfer, users, vault,
 };
 use crate::problem;
 
@@ -31,6 +31,7 @@ const PROBLEM: &str = "Problem";
         pipelines::stop, pipelines::reset, transfer::import, transfer::export,
         custody::duplicate, custody::transfer, custody::lock, custody::unlock,
         runs::list, runs::start, runs::read, runs::stop, runs::resume, logs::read, explain::read,
+        data::read,
         gates::approve, gates::reject,
         schedules::list, schedules::create, schedules::preview_new, schedules::read,
         schedules::update, schedules::delete, schedules::pause, schedules::resume,

@@ -111,6 +111,7 @@ pub(crate) async fn chunk(
         cursor,
         latest_first: order == Order::LatestInFull,
         brief: order == Order::Oldest,
+        ..Default::default()
     };
     Ok(gateway
         .peers
@@ -140,6 +141,7 @@ pub(crate) async fn create(
         pipeline: None,
         source: source(content)?,
         upsert: query.upsert,
+        ..Default::default()
     };
     Ok(defined(
         gateway
@@ -162,6 +164,7 @@ pub(crate) async fn read(
     let request = GetPipelineRequest {
         caller: Some(who.caller()),
         pipeline: Some(pipeline_ref(p)),
+        ..Default::default()
     };
     let pipeline = gateway
         .peers
@@ -188,6 +191,7 @@ pub(crate) async fn replace(
         pipeline: Some(pipeline_ref(p)),
         source: source(content)?,
         upsert: false,
+        ..Default::default()
     };
     let pipeline = gateway
         .peers

@@ -90,6 +90,7 @@ pub(crate) async fn start(
         key: start::key(&headers)?,
         unless_paused: false,
         resume: None,
+        ..Default::default()
     };
     accepted(&gateway, &who, start).await
 }
@@ -114,6 +115,7 @@ pub(crate) async fn resume(
         key: start::key(&headers)?,
         unless_paused: false,
         resume: Some(number(&run_count)?),
+        ..Default::default()
     };
     accepted(&gateway, &who, start).await
 }
@@ -155,6 +157,7 @@ pub(crate) async fn list(
         pipeline: Some(pipeline_ref(p)),
         limit,
         cursor,
+        ..Default::default()
     };
     let answer = gateway
         .peers
@@ -231,6 +234,7 @@ async fn asked(gateway: &Gateway, who: &Who, p: String, run_count: i64) -> Resul
         caller: Some(who.caller()),
         pipeline: Some(pipeline_ref(p)),
         run_count,
+        ..Default::default()
     };
     Ok(gateway
         .peers

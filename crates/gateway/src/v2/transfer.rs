@@ -207,6 +207,7 @@ pub(crate) async fn export(
     let request = GetPipelineRequest {
         caller: Some(who.caller()),
         pipeline: Some(pipeline_ref(p)),
+        definition_only: false,
     };
     let pipeline = gateway
         .peers

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use runtime::config::Secret;
 use runtime::serve;
 
 use super::Config;
@@ -13,6 +14,8 @@ use crate::role::Role;
 
 /// The port for peers, where `serve` isn't told another.
 const GRPC: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7070);
+/// The master account's password of old, which everybody knows.
+const MASTER_PASSWORD: &str = "commander";
 /// The shortest token.
 const TOKEN_MIN_CHARS: usize = 32;
 
@@ -77,12 +80,39 @@ impl Config {
         if self.has_embedded_bus() && roles.len() < Role::ALL.len() {
             return Err(Error::LonelyBus(self.bus.url));
         }
+        if roles.contains(&Role::Gateway) {
+            self.give_master_a_password(shape)?;
+        }
         Ok(self)
+    }
+
+    /// The known password is good where all services are one process, and where somebody says it.
+    fn give_master_a_password(&mut self, shape: Shape) -> Result<(), Error> {
+        let face = &mut self.gateway.unifiedviews;
+        if !face.enabled || !face.password.is_empty() {
+            return Ok(());
+        }
+        if shape == Shape::Spread {
+            let why = "is not set: write the password of the UnifiedViews API's master account \
+                       (PENSTOCK_GATEWAY__UNIFIEDVIEWS__PASSWORD), or \
+                       gateway.unifiedviews.enabled = false";
+            return Err(wrong("gateway.unifiedviews.password", why));
+        }
+        face.password = Secret::new(MASTER_PASSWORD);
+        Ok(())
     }
 
     fn check_values(&self) -> Result<(), Error> {
         if !(1..=1024).contains(&self.workers) {
             return Err(wrong("workers", "must be 1 to 1024"));
+        }
+        if let Some(why) = self.gateway.unifiedviews.prefix_fault() {
+            return Err(wrong("gateway.unifiedviews.prefix", why));
+        }
+        let user = &self.gateway.unifiedviews.user;
+        if user.is_empty() || user.contains(':') {
+            let why = "is empty or has a colon, which ends a name that one signs in with";
+            return Err(wrong("gateway.unifiedviews.user", why));
         }
         let token = self.admin_token.expose().chars().count();
         if (1..TOKEN_MIN_CHARS).contains(&token) {
@@ -196,6 +226,14 @@ mod tests {
             (json!({"bus": {"url": "amqp://x"}}), "bus.url"),
             (json!({"executor": {"slotz": 1}}), "slotz"),
             (json!({"gateway": {"listen": "here"}}), "gateway.listen"),
+            (
+                json!({"gateway": {"unifiedviews": {"prefix": "/api/v2"}}}),
+                "gateway.unifiedviews.prefix",
+            ),
+            (
+                json!({"gateway": {"unifiedviews": {"locale": "de"}}}),
+                "gateway.unifiedviews.locale",
+            ),
             (json!({"grpc": {"listen": "nowhere"}}), "grpc.listen"),
             (
                 json!({"grpc": {"listen": "0.0.0.0:7070"}}),
@@ -218,6 +256,23 @@ mod tests {
         assert!(error.unwrap_err().contains("peers.pipeline"));
         let registry = said(json!({"bus": bus}), &[Role::Registry], Shape::Spread).unwrap();
         assert_eq!(registry.grpc.listen, Some(GRPC));
+    }
+
+    #[test]
+    fn the_known_password_is_good_for_up_or_where_it_is_said() {
+        let up = said(json!({}), &Role::ALL, Shape::AllInOne).unwrap();
+        assert_eq!(up.gateway.unifiedviews.password.expose(), "commander");
+        let spread = |face: serde_json::Value| {
+            let flags = json!({
+                "bus": {"url": "kafka://localhost:9092"}, "gateway": {"unifiedviews": face},
+            });
+            said(flags, &Role::ALL, Shape::Spread)
+        };
+        let error = spread(json!({})).unwrap_err();
+        assert!(error.contains("gateway.unifiedviews.password"), "{error}");
+        let said = spread(json!({"password": "commander"})).unwrap();
+        assert_eq!(said.gateway.unifiedviews.password.expose(), "commander");
+        spread(json!({"enabled": false})).unwrap();
     }
 
     #[test]

@@ -415,7 +415,7 @@ fn begun_message(
         grants,
         outputs,
         stop: stop(&answer.run).into(),
-        debugging: false,
+        debugging: answer.row.debugging,
         wake_after_ms: wake_after_ms(answer),
         waits_for: String::new(),
         workspace_id: workspace_id.clone(),

@@ -16,7 +16,9 @@ use crate::owner;
 use crate::record::from_json;
 use crate::reference::Reference;
 use crate::run::{EndCause, StopMode};
-use crate::store::{Define, Origin, Start, StopAll, Store, conflict_fault, conflict_itself};
+use crate::store::{
+    Define, Origin, Owner, Start, StopAll, Store, Which, Wishes, conflict_fault, conflict_itself,
+};
 
 /// The service of pipelines.
 pub(crate) struct Pipelines {
@@ -97,6 +99,7 @@ impl Pipelines {
             conflicts,
             upsert: what.upsert,
             copy_of: what.copy_of,
+            owner: what.owner,
         };
         let stored = self.store.define(define).await?;
         view::pipeline(&self.store, &stored.row, &caller, stored.created).await
@@ -129,6 +132,7 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             pipeline_id,
             upsert: request.upsert,
             copy_of: None,
+            owner: request.owner.map(told_owner).transpose()?,
         };
         let stored = self.store_definition(caller, definition, what);
         Ok(Response::new(stored.await?))
@@ -224,6 +228,10 @@ impl wire::pipelines_server::Pipelines for Pipelines {
         let request = request.into_inner();
         let caller = Caller::of(request.caller)?;
         let row = self.find(&caller, request.pipeline, Right::View).await?;
+        if request.definition_only {
+            let view = view::defined(&self.store, &row, &caller);
+            return Ok(Response::new(view.await?));
+        }
         let view = view::pipeline(&self.store, &row, &caller, false);
         Ok(Response::new(view.await?))
     }
@@ -236,17 +244,23 @@ impl wire::pipelines_server::Pipelines for Pipelines {
         let caller = Caller::of(request.caller)?;
         let limit = request.limit.clamp(1, 1000) as usize;
         let after = cursor(&request.cursor)?;
-        let latest_first = request.latest_first;
-        let page = self
-            .store
-            .pipelines(&caller, after, latest_first, limit)
-            .await?;
+        let which = Which {
+            owner: &request.owner,
+            latest_first: request.latest_first,
+        };
+        let page = self.store.pipelines(&caller, after, which, limit).await?;
         let next_cursor = page
             .next
             .map(|(updated_at_ms, number)| format!("{updated_at_ms}.{number}"))
             .unwrap_or_default();
         let pipelines = if request.brief {
             view::brief(&self.store, &page.rows, &caller).await?
+        } else if request.definition_only {
+            let mut defined = Vec::with_capacity(page.rows.len());
+            for row in &page.rows {
+                defined.push(view::defined(&self.store, row, &caller).await?);
+            }
+            defined
         } else {
             let mut whole = Vec::with_capacity(page.rows.len());
             for row in &page.rows {
@@ -304,6 +318,11 @@ impl wire::pipelines_server::Pipelines for Pipelines {
                 request.on_behalf_of,
                 256,
             )?,
+            wishes: Wishes {
+                owner: request.owner.map(told_owner).transpose()?,
+                debugging: request.debugging,
+                allow_empty: request.allow_empty,
+            },
         };
         let started = self.store.start_run(start).await?;
         Ok(Response::new(wire::StartRunResponse {
@@ -375,7 +394,10 @@ impl wire::pipelines_server::Pipelines for Pipelines {
         let request = request.into_inner();
         let caller = Caller::of(request.caller)?;
         let pipeline = self.find(&caller, request.pipeline, Right::View).await?;
-        let row = self.store.run_of(&pipeline, request.run_count).await?;
+        let row = match request.number {
+            0 => self.store.run_of(&pipeline, request.run_count).await?,
+            number => self.store.run_numbered(&pipeline, number).await?,
+        };
         Ok(Response::new(
             self.whole_run(&row, &pipeline, &caller).await?,
         ))
@@ -390,9 +412,15 @@ impl wire::pipelines_server::Pipelines for Pipelines {
         let pipeline = self.find(&caller, request.pipeline, Right::View).await?;
         let limit = request.limit.clamp(1, 1000);
         let below = cursor(&request.cursor)?.map_or(i64::MAX, |(_, run_count)| run_count);
-        let rows = self.store.runs(&pipeline.id, below, limit.into()).await?;
+        let choice = wire::RunChoice::try_from(request.choice).unwrap_or_default();
+        let (id, all) = (&pipeline.id, choice == wire::RunChoice::Unspecified);
+        let rows = match choice {
+            wire::RunChoice::Unspecified => self.store.runs(id, below, limit.into()).await?,
+            wire::RunChoice::LastEnded => self.store.last_ended(id).await?.into_iter().collect(),
+            wire::RunChoice::Unfinished => self.store.unfinished(id, limit.into()).await?,
+        };
         let next_cursor = match rows.last() {
-            Some(last) if rows.len() == limit as usize && last.run_count > 1 => {
+            Some(last) if all && rows.len() == limit as usize && last.run_count > 1 => {
                 format!("0.{}", last.run_count)
             }
             Some(_) | None => String::new(),
@@ -417,6 +445,8 @@ struct What {
     upsert: bool,
     /// The one that it is a copy of.
     copy_of: Option<String>,
+    /// Whose a new one is, where it is not the caller's.
+    owner: Option<Owner>,
 }
 
 /// A stored definition under another name.
@@ -433,6 +463,19 @@ fn number(text: &str) -> Result<Option<i64>, Error> {
     }
     let wrong = || Error::Invalid("the cursor is not one of an earlier answer".into());
     text.parse().map(Some).map_err(|_| wrong())
+}
+
+/// Whose a pipeline or a run is to be.
+fn told_owner(told: wire::Owner) -> Result<Owner, Error> {
+    if !is_object_id(&told.user_id) {
+        return Err(Error::Invalid("an owner is named by a user's id".into()));
+    }
+    let actor = bounded("actor", told.actor, 255)?;
+    Ok(Owner {
+        user_id: told.user_id,
+        name: bounded("owner's name", told.name, 256)?,
+        actor: Some(actor).filter(|it| !it.is_empty()),
+    })
 }
 
 /// A user's key and a minted one have namespaces of their own.

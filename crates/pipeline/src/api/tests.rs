@@ -19,6 +19,7 @@ use runtime::{Database, Readiness, Route, Tasks, route};
 use tonic::Code;
 use tonic::service::Routes;
 
+mod acting;
 mod actions;
 mod children;
 mod company;
@@ -237,6 +238,7 @@ impl Service {
                 text: pipeline.name.clone(),
             }),
             run_count,
+            ..Default::default()
         };
         self.pipelines.get_run(request).await.unwrap().into_inner()
     }

@@ -23,6 +23,7 @@ pub(crate) fn summary(row: &run::Model, pipeline: &pipeline::Model) -> Result<wi
     let started_by: Actor = from_json(&row.started_by)?;
     let stop = record::stop_of_row(row)?;
     let cause = record::cause_of_row(row)?.filter(|_| state.is_final());
+    let changed_at_ms = changed_at_ms(row, stop.as_ref());
     Ok(wire::Run {
         id: row.id.clone(),
         number: row.number,
@@ -54,7 +55,22 @@ pub(crate) fn summary(row: &run::Model, pipeline: &pipeline::Model) -> Result<wi
         schedule_number: row.schedule_number.unwrap_or_default(),
         slot: row.slot.clone().unwrap_or_default(),
         on_behalf_of: row.on_behalf_of.clone(),
+        owner: row.owner.clone().unwrap_or(started_by.user_id),
+        debugging: row.debugging,
+        changed_at_ms,
     })
+}
+
+/// When its state or its stop was last changed.
+fn changed_at_ms(row: &run::Model, stop: Option<&Stop>) -> i64 {
+    let times = [
+        Some(row.queued_at_ms),
+        row.started_at_ms,
+        row.ended_at_ms,
+        stop.and_then(|it| it.at_ms),
+    ];
+    let latest = times.into_iter().flatten().max();
+    latest.map_or(row.requested_at_ms, |it| it.max(row.requested_at_ms))
 }
 
 /// Who stopped it, or made it end otherwise.
@@ -81,11 +97,15 @@ pub(crate) async fn whole(
         BTreeMap::new()
     };
     for (position, planned) in run.plan.steps.iter().enumerate() {
-        let id = ids.get(&planned.id).map(|it| it.id.clone());
+        let known = ids.get(&planned.id);
+        let (id, number) = known
+            .map(|it| (it.id.clone(), it.number))
+            .unwrap_or_default();
         let made = decisions.remove(&i32::try_from(position).unwrap_or(i32::MAX));
         view.steps.push(wire::RunStep {
             gate: gates::gate(&run, position, &made.unwrap_or_default())?,
-            ..step(&run, position, id.unwrap_or_default())
+            number,
+            ..step(&run, position, id)
         });
     }
     if run.plan.steps.iter().any(|it| it.kind.child().is_some()) {
@@ -134,7 +154,26 @@ fn step(run: &Run, position: usize, id: String) -> wire::RunStep {
         message: step.message.clone(),
         gate: None,
         child: None,
+        number: 0,
     }
+}
+
+/// A pipeline with its definition, as far as the caller may see it, and nothing besides.
+pub(crate) async fn defined(
+    store: &Store,
+    row: &pipeline::Model,
+    caller: &Caller,
+) -> Result<wire::Pipeline, Error> {
+    let head = head(row, caller)?;
+    let version = store.version(row).await?;
+    Ok(wire::Pipeline {
+        definition_json: if head.hides_steps {
+            without_step_details(&version.definition)?
+        } else {
+            version.definition
+        },
+        ..head
+    })
 }
 
 /// Pipelines without their definitions and steps, and with a summary of their latest runs: a query for
@@ -157,6 +196,7 @@ pub(crate) async fn brief(
 
 /// What a pipeline's own row says.
 fn head(row: &pipeline::Model, caller: &Caller) -> Result<wire::Pipeline, Error> {
+    let standing = caller.standing(row)?;
     Ok(wire::Pipeline {
         id: row.id.clone(),
         number: row.number,
@@ -168,7 +208,9 @@ fn head(row: &pipeline::Model, caller: &Caller) -> Result<wire::Pipeline, Error>
         run_count: row.run_count,
         created_at_ms: row.created_at_ms,
         updated_at_ms: row.updated_at_ms,
-        role: caller.standing(row)?.role_name().to_owned(),
+        role: standing.role_name().to_owned(),
+        owner_actor: row.owner_actor.clone().unwrap_or_default(),
+        hides_steps: !Right::ViewSteps.is_of(standing),
         lock: Lock::of(row)?.map(lock),
         ..Default::default()
     })

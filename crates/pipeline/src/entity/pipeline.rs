@@ -25,6 +25,8 @@ pub(crate) struct Model {
     pub(crate) has_conflicts: bool,
     /// What keeps it from being run, as JSON.
     pub(crate) locked: Option<String>,
+    /// On whose behalf its owner acts, as another system names them.
+    pub(crate) owner_actor: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -30,6 +30,10 @@ pub(crate) struct Model {
     /// Who started it, with what they were then; kept where it may start others.
     pub(crate) caller: Option<String>,
     pub(crate) started_by: String,
+    /// Whose it is, where that is not who started it.
+    pub(crate) owner: Option<String>,
+    /// Its workspace is kept after its end.
+    pub(crate) debugging: bool,
     pub(crate) parameters: String,
     pub(crate) last_seq: i64,
     pub(crate) requested_at_ms: i64,

@@ -82,6 +82,26 @@ fn end_step(run: &mut Run, position: usize, outcome: Outcome) -> Vec<usize> {
     run.grant(1)
 }
 
+#[test]
+fn a_run_without_a_step_fails_as_soon_as_it_begins() {
+    for source in [
+        "{name: none, steps: []}",
+        "{name: off, steps: [{id: a, run: x, enabled: false}]}",
+    ] {
+        let mut run = run(source);
+        assert_eq!(run.begin(1, holder(1), 5), Verdict::Over);
+        assert_eq!(
+            (run.state, run.ended_at_ms),
+            (State::Failed, Some(5)),
+            "{source}"
+        );
+        assert_eq!(run.reason, NOTHING_TO_DO);
+        let mut stopped = self::run(source);
+        stopped.stop(graceful(StopMode::Graceful), 1);
+        assert_eq!(stopped.state, State::Cancelled, "{source}");
+    }
+}
+
 fn graceful(mode: StopMode) -> Stop {
     Stop {
         mode,

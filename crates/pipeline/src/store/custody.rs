@@ -137,6 +137,7 @@ impl Store {
         let next = pipeline::ActiveModel {
             number: Unchanged(row.number),
             owner: Set(owner.id),
+            owner_actor: Set(None),
             owner_name: Set(owner.name),
             updated_at_ms: Set(now_ms),
             ..Default::default()

@@ -35,6 +35,17 @@ pub(crate) struct Define {
     pub(crate) upsert: bool,
     /// The pipeline whose definition it is a copy of.
     pub(crate) copy_of: Option<String>,
+    /// Whose a new one is, where it is not the caller's.
+    pub(crate) owner: Option<Owner>,
+}
+
+/// Whose a pipeline or a run is, where somebody else made it for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) user_id: String,
+    pub(crate) name: String,
+    /// On whose behalf they act, as another system names them.
+    pub(crate) actor: Option<String>,
 }
 
 /// What became of a definition.
@@ -334,12 +345,16 @@ async fn save_pipeline(
         };
         return Ok(pipeline::Entity::update(next).exec(tx).await?);
     }
+    let (owner, owner_name, owner_actor) = match &define.owner {
+        Some(it) => (&it.user_id, &it.name, it.actor.clone()),
+        None => (&actor.user_id, &actor.name, None),
+    };
     let first = pipeline::ActiveModel {
         number: NotSet,
         id: Set(PipelineId::made_at(now_ms).to_string()),
         account: Set(define.by.account().to_owned()),
-        owner: Set(actor.user_id.clone()),
-        owner_name: Set(actor.name.clone()),
+        owner: Set(owner.clone()),
+        owner_name: Set(owner_name.clone()),
         name: Set(definition.name.clone()),
         version: Set(1),
         access: Set(access),
@@ -351,6 +366,7 @@ async fn save_pipeline(
         deleted_at_ms: Set(None),
         has_conflicts: Set(false),
         locked: Set(None),
+        owner_actor: Set(owner_actor),
     };
     Ok(pipeline::Entity::insert(first)
         .exec_with_returning(tx)

@@ -26,6 +26,15 @@ const MOST_READ: usize = 10_000;
 /// Where a list goes on: when the last row was updated, and its number.
 pub(crate) type Place = (i64, i64);
 
+/// Which pipelines are listed, and in which order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Which<'a> {
+    /// The user who owns them, by id; empty for everyone.
+    pub(crate) owner: &'a str,
+    /// The most recently updated first.
+    pub(crate) latest_first: bool,
+}
+
 /// A page of pipelines.
 pub(crate) struct Page {
     pub(crate) rows: Vec<pipeline::Model>,
@@ -104,7 +113,7 @@ impl Store {
         &self,
         caller: &Caller,
         after: Option<Place>,
-        latest_first: bool,
+        which: Which<'_>,
         limit: usize,
     ) -> Result<Page, Error> {
         let mut page = Page {
@@ -121,7 +130,7 @@ impl Store {
                 left.max(CHUNK)
             };
             let rows = self
-                .chunk(caller.account(), page.next, latest_first, chunk)
+                .chunk(caller.account(), page.next, which, chunk)
                 .await?;
             let is_last = rows.len() < chunk;
             read += rows.len();
@@ -146,14 +155,17 @@ impl Store {
         &self,
         account: &str,
         after: Option<Place>,
-        latest_first: bool,
+        which: Which<'_>,
         limit: usize,
     ) -> Result<Vec<pipeline::Model>, Error> {
         use pipeline::Column;
-        let all = pipeline::Entity::find()
+        let mut all = pipeline::Entity::find()
             .filter(Column::Account.eq(account))
             .filter(Column::DeletedAtMs.is_null());
-        let page = if latest_first {
+        if !which.owner.is_empty() {
+            all = all.filter(Column::Owner.eq(which.owner));
+        }
+        let page = if which.latest_first {
             let all = match after {
                 Some((updated, number)) => all.filter(
                     Condition::any().add(Column::UpdatedAtMs.lt(updated)).add(
@@ -217,6 +229,57 @@ impl Store {
             pipeline: pipeline.name.clone(),
             run_count: wanted,
         })
+    }
+
+    /// A run of a pipeline by the number that it has among all runs.
+    pub(crate) async fn run_numbered(
+        &self,
+        pipeline: &pipeline::Model,
+        number: i64,
+    ) -> Result<run::Model, Error> {
+        let no_run = || Error::NoRun {
+            pipeline: pipeline.name.clone(),
+            run_count: number,
+        };
+        let row = run::Entity::find_by_id(number)
+            .one(self.database.reader())
+            .await?;
+        let row = row.ok_or_else(no_run)?;
+        if row.pipeline_id == pipeline.id {
+            return Ok(row);
+        }
+        // Nothing is said of other accounts.
+        if self.account_of(&row.pipeline_id).await? == pipeline.account {
+            return Err(Error::OtherPipeline(number));
+        }
+        Err(no_run())
+    }
+
+    /// The run of a pipeline that ended last.
+    pub(crate) async fn last_ended(&self, pipeline_id: &str) -> Result<Option<run::Model>, Error> {
+        let last = run::Entity::find()
+            .filter(run::Column::PipelineId.eq(pipeline_id))
+            .filter(run::Column::EndedAtMs.is_not_null())
+            .order_by_desc(run::Column::EndedAtMs)
+            .order_by_desc(run::Column::RunCount)
+            .limit(1);
+        Ok(last.one(self.database.reader()).await?)
+    }
+
+    /// The oldest of a pipeline's runs that have not ended, newest first.
+    pub(crate) async fn unfinished(
+        &self,
+        pipeline_id: &str,
+        limit: u64,
+    ) -> Result<Vec<run::Model>, Error> {
+        let oldest = run::Entity::find()
+            .filter(run::Column::PipelineId.eq(pipeline_id))
+            .filter(run::Column::EndedAtMs.is_null())
+            .order_by_asc(run::Column::RunCount)
+            .limit(limit);
+        let mut rows = oldest.all(self.database.reader()).await?;
+        rows.reverse();
+        Ok(rows)
     }
 
     /// A run by its id.

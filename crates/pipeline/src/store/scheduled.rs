@@ -159,7 +159,7 @@ impl Store {
             return Ok(Started::Active);
         }
         let given = start.parameters.clone();
-        let parameters = self.checked_parameters(tx, &pipeline, given).await?;
+        let parameters = self.checked_parameters(tx, &pipeline, given, false).await?;
         let caller = self.kept_caller(tx, &pipeline, &start.by).await?;
         let accepted = batch.add(start, pipeline, &parameters, caller)?;
         batch.known.insert(origin, accepted.clone());

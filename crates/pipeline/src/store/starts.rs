@@ -16,7 +16,7 @@ use sea_orm::{
     QuerySelect as _,
 };
 
-use super::Store;
+use super::{Owner, Store};
 use crate::Error;
 use crate::caller::Caller;
 use crate::entity::{origin, pipeline, run};
@@ -57,6 +57,19 @@ pub(crate) struct Start {
     pub(crate) parent: Option<Parent>,
     /// Kept and shown with the run.
     pub(crate) on_behalf_of: String,
+    /// What is special about it.
+    pub(crate) wishes: Wishes,
+}
+
+/// What is special about a run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wishes {
+    /// Whose it is, where it is not who starts it.
+    pub(crate) owner: Option<Owner>,
+    /// Keep what its steps leave in the workspace.
+    pub(crate) debugging: bool,
+    /// Accept it though no step is enabled.
+    pub(crate) allow_empty: bool,
 }
 
 /// A step that starts a run.
@@ -130,8 +143,8 @@ impl Store {
         (run_id, now_ms): (String, i64),
     ) -> Result<run::Model, Error> {
         let Some(which) = start.resume else {
-            let given = start.parameters.clone();
-            let parameters = self.checked_parameters(tx, pipeline, given).await?;
+            let (given, empty) = (start.parameters.clone(), start.wishes.allow_empty);
+            let parameters = self.checked_parameters(tx, pipeline, given, empty).await?;
             let mut row = run_row(pipeline, run_id, &parameters, start.by.actor(), now_ms);
             row.parent_id = Set(start.parent.as_ref().map(|it| it.run_id.clone()));
             row.caller = Set(self.kept_caller(tx, pipeline, &start.by).await?);
@@ -141,6 +154,7 @@ impl Store {
                 row.schedule_number = Set(Some(number));
                 row.slot = Set(Some(slot));
             }
+            start.wishes.note(&mut row);
             return Ok(run::Entity::insert(row).exec_with_returning(tx).await?);
         };
         let mut earlier = self.to_resume(tx, pipeline, which, now_ms).await?;
@@ -207,9 +221,10 @@ impl Store {
         tx: &DatabaseTransaction,
         pipeline: &pipeline::Model,
         given: BTreeMap<String, String>,
+        allow_empty: bool,
     ) -> Result<BTreeMap<String, String>, Error> {
         let plan = self.plan(tx, &pipeline.id, pipeline.version).await?;
-        if !plan.steps.iter().any(|step| step.enabled) {
+        if !allow_empty && !plan.steps.iter().any(|step| step.enabled) {
             return Err(Error::NoStep(pipeline.name.clone()));
         }
         steps::parameters::resolve(&plan.parameters, &given).map_err(Error::Faults)
@@ -251,6 +266,13 @@ impl Store {
             .await?;
         tx.commit().await?;
         Ok(more)
+    }
+}
+
+impl Wishes {
+    fn note(&self, row: &mut run::ActiveModel) {
+        row.owner = Set(self.owner.as_ref().map(|it| it.user_id.clone()));
+        row.debugging = Set(self.debugging);
     }
 }
 
@@ -339,6 +361,8 @@ pub(super) fn run_row(
         workspace_base: Set(0),
         parent_id: Set(None),
         caller: Set(None),
+        owner: Set(None),
+        debugging: Set(false),
         started_by: Set(to_json(actor)),
         parameters: Set(to_json(parameters)),
         last_seq: Set(0),

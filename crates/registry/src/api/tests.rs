@@ -21,6 +21,7 @@ use crate::{Config, Error, start};
 
 mod administrator;
 mod groups;
+mod identities;
 mod people;
 mod plugins;
 mod rotation;

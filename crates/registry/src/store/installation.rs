@@ -72,9 +72,10 @@ impl Store {
 
 async fn upsert_user(tx: &DatabaseTransaction, now_ms: i64) -> Result<(), Error> {
     let sql = "INSERT INTO users (id, number, kind, active, name, account, roles, created_at_ms, \
-               updated_at_ms) \
-               VALUES ($1, 1, 'service', true, $2, $3, $4, $5, $5) \
-               ON CONFLICT (id) DO UPDATE SET active = true, roles = excluded.roles";
+               updated_at_ms, external_id) \
+               VALUES ($1, 1, 'service', true, $2, $3, $4, $5, $5, $2) \
+               ON CONFLICT (id) DO UPDATE SET active = true, roles = excluded.roles, \
+               external_id = excluded.external_id";
     let values = [
         administrator::ID.into(),
         administrator::NAME.into(),

@@ -3,8 +3,7 @@
 use contracts::id::UserId;
 use contracts::message;
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
 use super::{Store, names};
@@ -14,15 +13,16 @@ use crate::caller::Caller;
 use crate::entity::user;
 use crate::news::Deed;
 use crate::role::Roles;
-use crate::user::{Email, Kind, MOST, Patch, Reference, check_kind};
+use crate::user::{Email, Kind, Patch, Reference, check_kind};
 
+mod identities;
 mod rows;
 
 use rows::{
-    changed, deed, locked_administrators, next_number, portrait, portrait_after, roles_column,
-    save, taken, tell,
+    changed, check_room, deed, locked_administrators, next_number, portrait, portrait_after,
+    roles_column, save, taken, tell,
 };
-pub(super) use rows::{find, groups_of, person, unknown};
+pub(super) use rows::{find, groups_of, named_outside, person, unknown};
 
 /// A user to be made.
 pub(crate) struct NewUser {
@@ -58,14 +58,7 @@ impl Store {
         check_kind(new.kind, new.email.as_ref())?;
         let tx = self.database.begin().await?;
         let number = next_number(&tx).await?;
-        let of_account = user::Entity::find().filter(user::Column::Account.eq(&new.account));
-        if of_account.count(&*tx).await? >= MOST {
-            return Err(Error::Full {
-                whose: "the account",
-                what: "users",
-                most: MOST,
-            });
-        }
+        check_room(&tx, &new.account).await?;
         let row = user::Model {
             id: UserId::made_at(now_ms).into(),
             number,
@@ -77,6 +70,8 @@ impl Store {
             roles: roles_column(&new.roles),
             active: true,
             password: new.password,
+            external_id: None,
+            actor_external_id: None,
             created_at_ms: now_ms,
             updated_at_ms: now_ms,
         };
@@ -202,7 +197,8 @@ impl Store {
         Ok(after)
     }
 
-    /// Who may be signing in: the user with this address, or else the only one with this name.
+    /// Who may be signing in: the user with this address or external id, or else the only one with
+    /// this name.
     pub(crate) async fn user_of_login(
         &self,
         account: &str,
@@ -213,17 +209,7 @@ impl Store {
         if let Some(row) = find(reader, account, &by_email, false).await? {
             return Ok(Some(row));
         }
-        let mut called = user::Entity::find()
-            .filter(user::Column::Account.eq(account))
-            .filter(user::Column::Name.eq(login))
-            .limit(2)
-            .all(reader)
-            .await?;
-        Ok(if called.len() == 1 {
-            called.pop()
-        } else {
-            None
-        })
+        named_outside(reader, account, login).await
     }
 
     /// The names of a user's groups.

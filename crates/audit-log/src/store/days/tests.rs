@@ -109,6 +109,7 @@ async fn page(store: &Store, run: &RunId, now_ms: i64) -> Page {
         after: Cursor::default(),
         limit: 1000,
         step_id: String::new(),
+        life_only: false,
     };
     store.page(&ask, now_ms).await.unwrap()
 }

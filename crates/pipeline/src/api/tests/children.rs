@@ -27,6 +27,7 @@ impl Service {
                         text: pipeline.id.clone(),
                     }),
                     run_count,
+                    ..Default::default()
                 };
                 if let Ok(run) = self.pipelines.get_run(request).await
                     && is(run.get_ref())

@@ -28,6 +28,7 @@ impl Service {
             pipeline,
             source: source.into(),
             upsert: false,
+            ..Default::default()
         };
         Ok(self.pipelines.clone().define(request).await?.into_inner())
     }

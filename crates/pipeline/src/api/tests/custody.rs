@@ -171,6 +171,7 @@ async fn it_is_known_which_pipelines_use_a_tool() {
             pipeline: Some(PipelineRef { text: pipeline.id }),
             source: "{name: uses, steps: [{id: one, run: 'true'}]}".into(),
             upsert: false,
+            ..Default::default()
         };
         service.pipelines.define(request).await.unwrap();
         assert_eq!(service.uses_of_ci(caller()).await, [used("hidden")]);

@@ -113,6 +113,7 @@ impl Service {
                     text: pipeline.id.clone(),
                 }),
                 run_count,
+                ..Default::default()
             };
             if self.pipelines.get_run(request).await.is_err() {
                 numbers.push(run_count);

@@ -42,11 +42,13 @@ impl Service {
         let get = GetPipelineRequest {
             caller: caller.clone(),
             pipeline: pipeline.clone(),
+            ..Default::default()
         };
         let run = GetRunRequest {
             caller: caller.clone(),
             pipeline: pipeline.clone(),
             run_count: 1,
+            ..Default::default()
         };
         let runs = ListRunsRequest {
             caller: caller.clone(),
@@ -75,6 +77,7 @@ impl Service {
             pipeline: pipeline.clone(),
             source: RULED.replace("echo", "printf"),
             upsert: false,
+            ..Default::default()
         };
         let delete = DeletePipelineRequest { caller, pipeline };
         vec![
@@ -102,6 +105,7 @@ impl Service {
             cursor,
             latest_first,
             brief: !latest_first,
+            ..Default::default()
         };
         let answer = self.pipelines.clone().list_pipelines(request).await;
         answer.unwrap().into_inner()
@@ -328,8 +332,8 @@ async fn a_brief_list_has_the_latest_runs_and_nothing_that_is_long() {
         assert_eq!(pipeline.role, "owner");
         let latest = pipeline.latest_run.as_ref();
         let run_count = latest.map_or(0, |run| run.run_count);
-        assert_eq!(run_count, if pipeline.id == busy { 2 } else { 0 });
-        assert!(pipeline.id == busy || pipeline.id == idle);
+        assert_eq!(run_count, if pipeline.id == busy.id { 2 } else { 0 });
+        assert!(pipeline.id == busy.id || pipeline.id == idle.id);
     }
     let whole = service.list_as(&caller(), 10, String::new(), true).await;
     assert!(
@@ -355,6 +359,7 @@ async fn who_may_not_see_what_steps_do_sees_which_there_are() {
         let request = GetPipelineRequest {
             caller: Some(who),
             pipeline: Some(refers(&pipeline.id)),
+            ..Default::default()
         };
         let shown = service
             .pipelines
@@ -388,6 +393,7 @@ async fn a_name_that_several_share_means_the_one_that_is_seen() {
         pipeline: Some(refers(&other.id)),
         source: "{name: same, visibility: private, steps: []}".into(),
         upsert: false,
+        ..Default::default()
     };
     service.pipelines.define(rename).await.unwrap();
     for (who, expected) in [
@@ -401,6 +407,7 @@ async fn a_name_that_several_share_means_the_one_that_is_seen() {
         let request = GetPipelineRequest {
             caller: Some(who),
             pipeline: Some(refers("same")),
+            ..Default::default()
         };
         let found = service.pipelines.get_pipeline(request).await;
         let found = found

@@ -41,6 +41,7 @@ impl Service {
                 text: pipeline.id.clone(),
             }),
             run_count,
+            ..Default::default()
         };
         self.pipelines.get_run(request).await.unwrap().into_inner()
     }

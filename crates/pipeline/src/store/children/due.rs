@@ -22,7 +22,7 @@ use crate::record::from_json;
 use crate::reference::Reference;
 use crate::run::{ChildEnd, EndCause, Run, StopMode};
 use crate::state::State;
-use crate::store::starts::{Origin, Parent, Start};
+use crate::store::starts::{Origin, Parent, Start, Wishes};
 use crate::store::{StopAll, Store, leave_others_alone};
 
 /// Rows that are read at once.
@@ -151,6 +151,7 @@ impl Store {
                 run_id: parent.id,
                 position,
             }),
+            wishes: Wishes::default(),
         };
         self.start_run(start).await?;
         Ok(())

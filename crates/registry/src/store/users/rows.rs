@@ -4,7 +4,8 @@ use contracts::access::SiteRole;
 use sea_orm::ActiveValue::{Set, Unchanged};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, SqlErr,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
+    SqlErr,
 };
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use crate::caller::Caller;
 use crate::entity::{group, member, user};
 use crate::news::{self, Deed};
 use crate::role::Roles;
-use crate::user::{Kind, Patch, Reference, check_kind};
+use crate::user::{Kind, MOST, Patch, Reference, check_kind};
 use crate::{Error, administrator};
 
 /// The next number, one caller at a time.
@@ -26,6 +27,39 @@ pub(super) async fn next_number(tx: &DatabaseTransaction) -> Result<i64, Error> 
         .first()
         .ok_or_else(|| Error::Row("user_numbers".into()))?;
     Ok(row.try_get("", "latest")?)
+}
+
+/// Refuses a user more than an account may have.
+pub(super) async fn check_room(tx: &DatabaseTransaction, account: &str) -> Result<(), Error> {
+    let of_account = user::Entity::find().filter(user::Column::Account.eq(account));
+    if of_account.count(tx).await? < MOST {
+        return Ok(());
+    }
+    Err(Error::Full {
+        whose: "the account",
+        what: "users",
+        most: MOST,
+    })
+}
+
+/// The user that systems outside call this, or else the only one with this name.
+pub(in crate::store) async fn named_outside(
+    db: &impl ConnectionTrait,
+    account: &str,
+    text: &str,
+) -> Result<Option<user::Model>, Error> {
+    let of_account = || user::Entity::find().filter(user::Column::Account.eq(account));
+    let by_id = of_account().filter(user::Column::ExternalId.eq(text));
+    if let Some(row) = by_id.one(db).await? {
+        return Ok(Some(row));
+    }
+    let by_name = of_account().filter(user::Column::Name.eq(text)).limit(2);
+    let mut called = by_name.all(db).await?;
+    Ok(if called.len() == 1 {
+        called.pop()
+    } else {
+        None
+    })
 }
 
 /// A user of an account.
@@ -136,6 +170,7 @@ pub(super) async fn save(
         roles: Set(after.roles.clone()),
         active: Set(after.active),
         password: Set(after.password.clone()),
+        actor_external_id: Set(after.actor_external_id.clone()),
         updated_at_ms: Set(after.updated_at_ms),
         ..Default::default()
     };

@@ -1,0 +1,120 @@
+//! What the face tells people, in the two languages of its configuration. Programs compare the
+//! English texts: change none.
+
+use super::config::Locale;
+
+/// A message, with what it speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// Where nothing else is said.
+    General,
+    /// Nobody has signed in.
+    Unauthorized,
+    PipelineId(String),
+    ExecutionId(String),
+    NoPipeline(String),
+    NoExecution(String),
+    NoLastExecution,
+    OtherExecution {
+        execution: String,
+        pipeline: String,
+    },
+    LongName,
+    NameTaken(String),
+    NoUserForPipeline,
+    NoUserForExecution,
+    PipelinesRead,
+    PipelineCreate,
+    ExecutionsRead,
+    EventsRead,
+    ExecutionCreate,
+    /// The body can't be read.
+    Data,
+    MissingAttributes(String),
+}
+
+impl Message {
+    /// The text in a language.
+    pub(crate) fn text(&self, locale: Locale) -> String {
+        match locale {
+            Locale::En => self.english(),
+            Locale::Sk => self.slovak(),
+        }
+    }
+
+    fn english(&self) -> String {
+        match self {
+            Self::General => "Error occurred during processing of a request.".into(),
+            Self::Unauthorized => "Request is not authorized.".into(),
+            Self::PipelineId(id) => format!("Pipeline ID='{id}' is not valid!"),
+            Self::ExecutionId(id) => format!("Pipeline execution ID='{id}' is not valid!"),
+            Self::NoPipeline(id) => format!("Pipeline with ID='{id}' not found!"),
+            Self::NoExecution(id) => format!("Pipeline execution with ID='{id}' not found!"),
+            Self::NoLastExecution => "Pipeline execution not found for pipeline!".into(),
+            Self::OtherExecution {
+                execution,
+                pipeline,
+            } => format!(
+                "Pipeline execution with ID='{execution}' is not execution of pipeline with \
+                 ID='{pipeline}'"
+            ),
+            Self::LongName => {
+                "Pipeline name length exceeds maximum number of 1024 characters!".into()
+            }
+            Self::NameTaken(name) => name_taken(name),
+            Self::NoUserForPipeline => "User not found! Pipeline could not be created.".into(),
+            Self::NoUserForExecution => "User not found! Execution could not be created.".into(),
+            Self::PipelinesRead => "Pipelines cannot be retrieved.".into(),
+            Self::PipelineCreate => "Pipeline cannot be created.".into(),
+            Self::ExecutionsRead => "Pipeline execution cannot be retrieved.".into(),
+            Self::EventsRead => "Pipeline execution events cannot be retrieved.".into(),
+            Self::ExecutionCreate => "Pipeline execution cannot be created.".into(),
+            Self::Data => "Could not parse data from request.".into(),
+            Self::MissingAttributes(names) => {
+                format!("Request does not contain required attribute/s: '{names}'.")
+            }
+        }
+    }
+
+    fn slovak(&self) -> String {
+        match self {
+            Self::General => "Počas spracovania požiadavky nastala chyba.".into(),
+            Self::Unauthorized => "Požiadavka nie je autorizovaná.".into(),
+            Self::PipelineId(id) => format!("ID procesu='{id}' nie je platné!"),
+            Self::ExecutionId(id) => format!("ID spustenia procesu='{id}' nie je platné!"),
+            Self::NoPipeline(id) => format!("Proces s ID='{id}' sa nepodarilo nájsť!"),
+            Self::NoExecution(id) => format!("Spustenie procesu s ID='{id}' sa nepodarilo nájsť!"),
+            Self::NoLastExecution => "Pre proces sa nenašlo žiadne spustenie!".into(),
+            Self::OtherExecution {
+                execution,
+                pipeline,
+            } => format!(
+                "Spustenie procesu s ID='{execution}' nie je spustením procesu s ID='{pipeline}'"
+            ),
+            Self::LongName => "Názov procesu je dlhší ako 1024 znakov!".into(),
+            Self::NameTaken(name) => {
+                format!("Proces s názvom '{name}' už existuje. Proces nie je možné vytvoriť!")
+            }
+            Self::NoUserForPipeline => {
+                "Používateľ sa nenašiel! Proces nebolo možné vytvoriť.".into()
+            }
+            Self::NoUserForExecution => {
+                "Používateľ sa nenašiel! Spustenie nebolo možné vytvoriť.".into()
+            }
+            Self::PipelinesRead => "Procesy nie je možné načítať.".into(),
+            Self::PipelineCreate => "Proces nie je možné vytvoriť.".into(),
+            Self::ExecutionsRead => "Spustenie procesu nie je možné načítať.".into(),
+            Self::EventsRead => "Udalosti spustenia procesu nie je možné načítať.".into(),
+            Self::ExecutionCreate => "Spustenie procesu nie je možné vytvoriť.".into(),
+            Self::Data => "Údaje z požiadavky nie je možné spracovať.".into(),
+            Self::MissingAttributes(names) => {
+                format!("Požiadavka neobsahuje povinné atribúty: '{names}'.")
+            }
+        }
+    }
+}
+
+/// The same text for people and for programs.
+pub(super) fn name_taken(name: &str) -> String {
+    format!("Pipeline with name '{name}' already exists. Pipeline cannot be created!")
+}
