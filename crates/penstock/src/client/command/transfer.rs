@@ -39,14 +39,13 @@ pub(super) async fn import(desk: &mut Desk, said: Import) -> Result<(), Error> {
     let body = Body::text("application/zip", file::read_archive(&said.file)?);
     let (dry_run, schedules) = (said.dry_run, said.schedules);
     let path = format!("/api/v2/pipelines/import?dryRun={dry_run}&schedules={schedules}");
-    let answer = desk.http.ask(Method::POST, &path, &body).await;
-    let answer = answer.map_err(|error| match error {
-        Error::Refused(problem) if !problem.is_away() => Error::RefusedFile {
-            file: said.file.display().to_string(),
-            problem,
-        },
-        other => other,
-    })?;
+    let answer = match desk.http.ask(Method::POST, &path, &body).await {
+        Err(Error::Refused(problem)) if !problem.is_away() => {
+            let file = said.file.display().to_string();
+            return Err(Error::RefusedFile { file, problem });
+        }
+        outcome => outcome?,
+    };
     if desk.screen.is_for_programs() {
         return Ok(desk.screen.json(&answer)?);
     }
