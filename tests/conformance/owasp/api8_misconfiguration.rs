@@ -265,9 +265,9 @@ async fn data_and_logs_are_their_owners_alone(world: &World) {
             let name = entry.file_name().to_string_lossy().into_owned();
             let is_private = ["key", "token", ".db"].iter().any(|it| name.contains(it));
             if about.is_file() && is_private && !path.to_string_lossy().contains("workspaces") {
-                let mode = about.permissions().mode() & 0o077;
+                let mode = about.permissions().mode();
                 assert!(
-                    mode == 0 || is_closed_above(world, &path),
+                    is_its_owners_alone(mode) || is_closed_above(world, &path),
                     "{} {mode:o}",
                     path.display()
                 );
@@ -283,5 +283,11 @@ fn is_closed_above(world: &World, path: &std::path::Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     let above = path.ancestors().skip(1).take_while(|it| *it != world.dir());
     let mut modes = above.filter_map(|it| Some(std::fs::metadata(it).ok()?.permissions().mode()));
-    modes.any(|mode| mode & 0o077 == 0)
+    modes.any(is_its_owners_alone)
+}
+
+/// Whether nobody else may do anything with it.
+fn is_its_owners_alone(mode: u32) -> bool {
+    // The group's three bits and everybody's are the lowest.
+    mode.trailing_zeros() >= 6
 }

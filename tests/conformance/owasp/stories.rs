@@ -81,9 +81,10 @@ impl<'w> Person<'w> {
     async fn ask(&self, method: Method, path: &str, body: &Value) -> Answer {
         let request = http().request(method, format!("{}{path}", self.world.url()));
         let request = request.bearer_auth(&self.token);
-        let request = match body {
-            Value::Null => request,
-            body => request.json(body),
+        let request = if body.is_null() {
+            request
+        } else {
+            request.json(body)
         };
         self.world.api().send(request).await
     }
