@@ -34,7 +34,7 @@ struct Server(Arc<Mutex<Files>>);
 
 #[derive(Default)]
 struct Files {
-    files: BTreeMap<String, Vec<u8>>,
+    content: BTreeMap<String, Vec<u8>>,
     asked: usize,
     failures: usize,
     never: bool,
@@ -46,7 +46,9 @@ impl Server {
     }
 
     fn with(self, path: &str, content: &[u8]) -> Self {
-        self.files().files.insert(path.to_owned(), content.to_vec());
+        self.files()
+            .content
+            .insert(path.to_owned(), content.to_vec());
         self
     }
 
@@ -76,10 +78,10 @@ impl Server {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
         if *method == Method::PUT {
-            files.files.insert(path.to_owned(), body.to_vec());
+            files.content.insert(path.to_owned(), body.to_vec());
             return StatusCode::CREATED.into_response();
         }
-        match files.files.get(path) {
+        match files.content.get(path) {
             Some(content) => content.clone().into_response(),
             None => StatusCode::NOT_FOUND.into_response(),
         }
@@ -154,7 +156,7 @@ async fn a_pipeline_of_native_plugins_makes_the_right_file(world: &World) {
     let pipeline = api.define_steps("plugins", &steps.concat()).await;
     let run = api.through(&pipeline).await;
     assert_end(&run, "succeeded", "completed");
-    let made = server.files().files.get("/in/out/of-ann.nt").cloned();
+    let made = server.files().content.get("/in/out/of-ann.nt").cloned();
     let made = String::from_utf8(made.expect("the file was put")).unwrap();
     assert_eq!(made.trim(), "<http://x/1> <http://x/friend> \"Bob\" .");
 }
@@ -271,7 +273,7 @@ async fn the_example_in_python_runs(shape: Shape) {
     ];
     let pipeline = api.define_steps("python", &steps.concat()).await;
     assert_end(&api.through(&pipeline).await, "succeeded", "completed");
-    let made = server.files().files.get("/out/a.txt").cloned();
+    let made = server.files().content.get("/out/a.txt").cloned();
     assert_eq!(made.as_deref(), Some(&b"HELLO!"[..]));
     world.finish().await;
 }
