@@ -164,7 +164,7 @@ pub(crate) async fn list(
 
 /// Imports a jar, which is the body.
 #[utoipa::path(post, path = "/api/v2/plugins", operation_id = "importPlugin", tag = "plugins",
-    params(ImportQuery), request_body(content_type = "application/java-archive", content = Vec<u8>),
+    params(ImportQuery), request_body(content_type = "application/octet-stream", content = Vec<u8>),
     responses((status = 201, body = PluginView, description = "It was made",
             headers(("Location" = String, description = "Where it is"))),
         (status = 200, body = PluginView, description = "The one of its name has this file now")))]

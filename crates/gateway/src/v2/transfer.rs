@@ -130,7 +130,7 @@ impl From<Failure> for Problem {
 /// Makes a pipeline of one that UnifiedViews has exported. The body is the ZIP.
 #[utoipa::path(post, path = "/api/v2/pipelines/import", operation_id = "importPipeline",
     tag = "pipelines", params(ImportQuery),
-    request_body(content_type = "application/zip", content = Vec<u8>),
+    request_body(content_type = "application/octet-stream", content = Vec<u8>),
     responses((status = 201, body = ImportView, description = "It was made",
             headers(("Location" = String, description = "Where it is"))),
         (status = 200, body = ImportView, description = "What would be made, of a dry run")))]
