@@ -269,6 +269,13 @@ pub(crate) const ROWS: &[Row] = rows! {
     get    "/master/api/1/pipelines/{p}/executions/pending", SignIn(VIEW),                              ACT  => unifiedviews::executions::pending;
     get    "/master/api/1/pipelines/{p}/executions/{e}",     SignIn(VIEW),                              ACT  => unifiedviews::executions::read;
     get    "/master/api/1/pipelines/{p}/executions/{e}/events", SignIn(VIEW),                           LOG  => unifiedviews::events::list;
+    get    "/master/api/1/pipelines/{p}/schedules",          SignIn(VIEW),                              LIST => unifiedviews::schedules::list;
+    post   "/master/api/1/pipelines/{p}/schedules",          SignIn(item(Right::Run)),                  ACT  => unifiedviews::schedules::create;
+    get    "/master/api/1/pipelines/{p}/schedules/~all/scheduledexecutions", SignIn(VIEW),              LIST => unifiedviews::schedules::next_of_all;
+    get    "/master/api/1/pipelines/{p}/schedules/{s}",      SignIn(VIEW),                              ACT  => unifiedviews::schedules::read;
+    put    "/master/api/1/pipelines/{p}/schedules/{s}",      SignIn(item(Right::Run)),                  ACT  => unifiedviews::schedules::update;
+    delete "/master/api/1/pipelines/{p}/schedules/{s}/delete", SignIn(item(Right::Run)),                ACT  => unifiedviews::schedules::delete;
+    get    "/master/api/1/pipelines/{p}/schedules/{s}/scheduledexecutions", SignIn(VIEW),               ACT  => unifiedviews::schedules::next_of_one;
     post   "/master/api/1/users/create",                     SignIn(ANY),                               ACT  => unifiedviews::users::create;
 
     get    "/api/v2/openapi.json",                           Access::Public,                            ACT  => v2::openapi::document;

@@ -10,7 +10,6 @@
 
 mod acting;
 pub(crate) mod config;
-#[allow(dead_code, reason = "schedules, which read dates, are the next part")]
 mod dates;
 pub(crate) mod events;
 pub(crate) mod executions;
@@ -20,6 +19,7 @@ mod lenient;
 pub(crate) mod media;
 mod messages;
 pub(crate) mod pipelines;
+pub(crate) mod schedules;
 pub(crate) mod users;
 
 pub use config::{Attributes, Config, Locale};

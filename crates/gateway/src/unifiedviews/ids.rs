@@ -21,6 +21,31 @@ pub(super) fn execution(text: &str) -> Result<i64, Fault> {
     text.parse().map_err(|_| no_execution(text))
 }
 
+/// The id of a schedule in a path.
+pub(super) fn schedule(text: &str) -> Result<i64, Fault> {
+    if !is_number(text) {
+        let technical = format!("ID={text} is not valid pipeline schedule ID");
+        return Err(Fault::bad(Message::ScheduleId(text.to_owned()), technical));
+    }
+    text.parse().map_err(|_| no_schedule(text))
+}
+
+/// The same, of one that is to be deleted: it is worded otherwise.
+pub(super) fn schedule_to_delete(text: &str) -> Result<i64, Fault> {
+    if !is_number(text) {
+        let technical = format!("ID={text} is not valid schedule ID");
+        let message = Message::ScheduleIdToDelete(text.to_owned());
+        return Err(Fault::bad(message, technical));
+    }
+    text.parse().map_err(|_| no_schedule(text))
+}
+
+/// There is no schedule with this id.
+pub(super) fn no_schedule(id: &str) -> Fault {
+    let technical = format!("Pipeline schedule with id={id} doesn't exist!");
+    Fault::missing(Message::NoSchedule(id.to_owned()), technical)
+}
+
 /// There is no pipeline with this id.
 pub(super) fn no_pipeline(id: &str) -> Fault {
     let technical = format!("Pipeline with id={id} doesn't exist!");

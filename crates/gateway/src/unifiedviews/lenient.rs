@@ -54,6 +54,17 @@ impl Fields {
         }
     }
 
+    /// A whole number, also as text; an empty one is none.
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Fault> {
+        let wrong = || unusable(name, "is not a whole number");
+        match self.text(name)? {
+            Some(text) if !text.trim().is_empty() => {
+                text.trim().parse().map(Some).map_err(|_| wrong())
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
     /// The same, where an empty text is as good as none.
     pub(super) fn filled(&self, name: &str) -> Result<Option<String>, Fault> {
         Ok(self.text(name)?.filter(|it| !it.is_empty()))

@@ -11,18 +11,31 @@ pub(crate) enum Message {
     /// Nobody has signed in.
     Unauthorized,
     PipelineId(String),
+    ScheduleId(String),
+    /// Where one is to be deleted.
+    ScheduleIdToDelete(String),
     ExecutionId(String),
     NoPipeline(String),
+    NoSchedule(String),
     NoExecution(String),
     NoLastExecution,
     OtherExecution {
         execution: String,
         pipeline: String,
     },
+    OtherSchedule {
+        schedule: String,
+        pipeline: String,
+    },
     LongName,
     NameTaken(String),
     NoUserForPipeline,
     NoUserForExecution,
+    NoUserForSchedule,
+    Date,
+    ScheduleRead,
+    ScheduleCreate,
+    ScheduleUpdate,
     PipelinesRead,
     PipelineCreate,
     ExecutionsRead,
@@ -47,6 +60,18 @@ impl Message {
             Self::General => "Error occurred during processing of a request.".into(),
             Self::Unauthorized => "Request is not authorized.".into(),
             Self::PipelineId(id) => format!("Pipeline ID='{id}' is not valid!"),
+            Self::ScheduleId(id) => format!("Pipeline schedule ID='{id}' is not valid!"),
+            Self::ScheduleIdToDelete(id) => format!("Schedule ID='{id}' is not valid!"),
+            Self::NoSchedule(id) => format!("Pipeline schedule with ID='{id}' not found!"),
+            Self::OtherSchedule { schedule, pipeline } => format!(
+                "Pipeline schedule with ID='{schedule}' is not schedule of pipeline with \
+                 ID='{pipeline}'"
+            ),
+            Self::NoUserForSchedule => "User not found! Schedule could not be created.".into(),
+            Self::Date => "Could not parse date from request.".into(),
+            Self::ScheduleRead => "Scheduled event cannot be retrieved.".into(),
+            Self::ScheduleCreate => "Scheduled event cannot be created.".into(),
+            Self::ScheduleUpdate => "Scheduled event cannot be updated.".into(),
             Self::ExecutionId(id) => format!("Pipeline execution ID='{id}' is not valid!"),
             Self::NoPipeline(id) => format!("Pipeline with ID='{id}' not found!"),
             Self::NoExecution(id) => format!("Pipeline execution with ID='{id}' not found!"),
@@ -81,6 +106,17 @@ impl Message {
             Self::General => "Počas spracovania požiadavky nastala chyba.".into(),
             Self::Unauthorized => "Požiadavka nie je autorizovaná.".into(),
             Self::PipelineId(id) => format!("ID procesu='{id}' nie je platné!"),
+            Self::ScheduleId(id) => format!("ID plánu procesu='{id}' nie je platné!"),
+            Self::ScheduleIdToDelete(id) => format!("ID plánu='{id}' nie je platné!"),
+            Self::NoSchedule(id) => format!("Plán procesu s ID='{id}' sa nepodarilo nájsť!"),
+            Self::OtherSchedule { schedule, pipeline } => {
+                format!("Plán s ID='{schedule}' nie je plánom procesu s ID='{pipeline}'")
+            }
+            Self::NoUserForSchedule => "Používateľ sa nenašiel! Plán nebolo možné vytvoriť.".into(),
+            Self::Date => "Dátum z požiadavky nie je možné spracovať.".into(),
+            Self::ScheduleRead => "Naplánovanú udalosť nie je možné načítať.".into(),
+            Self::ScheduleCreate => "Naplánovanú udalosť nie je možné vytvoriť.".into(),
+            Self::ScheduleUpdate => "Naplánovanú udalosť nie je možné zmeniť.".into(),
             Self::ExecutionId(id) => format!("ID spustenia procesu='{id}' nie je platné!"),
             Self::NoPipeline(id) => format!("Proces s ID='{id}' sa nepodarilo nájsť!"),
             Self::NoExecution(id) => format!("Spustenie procesu s ID='{id}' sa nepodarilo nájsť!"),
