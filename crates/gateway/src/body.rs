@@ -70,7 +70,6 @@ impl Content {
 pub(crate) struct Upload {
     pub(crate) bytes: Bytes,
     /// As the request says it, with parameters.
-    #[allow(dead_code, reason = "forms are read by the UnifiedViews face")]
     pub(crate) content_type: String,
     _place: OwnedSemaphorePermit,
 }

@@ -260,6 +260,8 @@ pub(crate) const ROWS: &[Row] = rows! {
 
     get    "/master/api/1/pipelines",                        SignIn(ANY),                               LIST => unifiedviews::pipelines::list;
     post   "/master/api/1/pipelines",                        SignIn(Need::Make),                        ACT  => unifiedviews::pipelines::create;
+    post   "/master/api/1/pipelines/import",                 SignIn(Need::Make),                        ACT  => unifiedviews::imports::pipeline;
+    post   "/master/api/1/import/dpu/jar",                   SignIn(ANY),                               ACT  => unifiedviews::imports::jar;
     get    "/master/api/1/pipelines/visible",                SignIn(ANY),                               LIST => unifiedviews::pipelines::visible;
     get    "/master/api/1/pipelines/{p}",                    SignIn(VIEW),                              ACT  => unifiedviews::pipelines::read;
     post   "/master/api/1/pipelines/{p}/clones",             SignIn(Need::Make),                        ACT  => unifiedviews::pipelines::copy;

@@ -15,6 +15,7 @@ pub(crate) mod events;
 pub(crate) mod executions;
 mod fault;
 mod ids;
+pub(crate) mod imports;
 mod lenient;
 pub(crate) mod media;
 mod messages;

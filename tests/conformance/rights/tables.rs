@@ -353,6 +353,8 @@ pub(crate) const ROUTES: &[Route] = &[
     row("get", "/api/v2/audit/keys", SECURITY, site(LISTERS)),
     row("get", "/master/api/1/pipelines", &[], SIGN_IN),
     row("post", "/master/api/1/pipelines", &[], SIGN_IN),
+    row("post", "/master/api/1/pipelines/import", &[], SIGN_IN),
+    row("post", "/master/api/1/import/dpu/jar", &[], SIGN_IN),
     row("get", "/master/api/1/pipelines/visible", &[], SIGN_IN),
     row("get", "/master/api/1/pipelines/{p}", &[], SIGN_IN),
     row("post", "/master/api/1/pipelines/{p}/clones", &[], SIGN_IN),

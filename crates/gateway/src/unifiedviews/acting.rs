@@ -27,7 +27,7 @@ pub(super) struct Named {
     /// The acting user; the caller if nobody is named.
     pub(super) user: Option<String>,
     /// An actor, who counts only if somebody knows them.
-    actor: Option<String>,
+    pub(super) actor: Option<String>,
 }
 
 /// The acting user.

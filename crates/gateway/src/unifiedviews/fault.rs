@@ -26,6 +26,8 @@ struct Inner {
     status: StatusCode,
     message: Message,
     technical: Option<String>,
+    /// What older clients read.
+    error: Option<String>,
 }
 
 /// The body of an answer that is not 2xx.
@@ -34,6 +36,8 @@ struct Inner {
 pub(crate) struct Body<'a> {
     error_message: String,
     technical_message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
 }
 
 impl Fault {
@@ -46,6 +50,7 @@ impl Fault {
             status,
             message,
             technical: Some(technical.into().into_owned()),
+            error: None,
         }))
     }
 
@@ -73,6 +78,12 @@ impl Fault {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message, DENIED)
     }
 
+    /// The same with a text for older clients.
+    pub(super) fn called(mut self, error: String) -> Self {
+        self.0.error = Some(error);
+        self
+    }
+
     pub(super) fn name_taken(name: &str) -> Self {
         let technical = name_taken(name);
         Self::new(
@@ -91,6 +102,7 @@ impl Fault {
         Body {
             error_message: self.0.message.text(locale),
             technical_message: self.0.technical.as_deref(),
+            error: self.0.error.as_deref(),
         }
     }
 }

@@ -41,6 +41,12 @@ pub(crate) enum Message {
     ExecutionsRead,
     EventsRead,
     ExecutionCreate,
+    PipelineImport,
+    PluginVisibility,
+    PluginName,
+    PluginExists,
+    PluginCreate,
+    PluginReplace,
     /// The body can't be read.
     Data,
     MissingAttributes(String),
@@ -94,6 +100,12 @@ impl Message {
             Self::ExecutionsRead => "Pipeline execution cannot be retrieved.".into(),
             Self::EventsRead => "Pipeline execution events cannot be retrieved.".into(),
             Self::ExecutionCreate => "Pipeline execution cannot be created.".into(),
+            Self::PipelineImport => "Pipeline cannot be imported.".into(),
+            Self::PluginVisibility => "Chosen visibility type does not exist.".into(),
+            Self::PluginName => "DPU name cannot be read from JAR file.".into(),
+            Self::PluginExists => "DPU with this name already exists.".into(),
+            Self::PluginCreate => "DPU create failed!".into(),
+            Self::PluginReplace => "DPU replace failed!".into(),
             Self::Data => "Could not parse data from request.".into(),
             Self::MissingAttributes(names) => {
                 format!("Request does not contain required attribute/s: '{names}'.")
@@ -142,6 +154,12 @@ impl Message {
             Self::ExecutionsRead => "Spustenie procesu nie je možné načítať.".into(),
             Self::EventsRead => "Udalosti spustenia procesu nie je možné načítať.".into(),
             Self::ExecutionCreate => "Spustenie procesu nie je možné vytvoriť.".into(),
+            Self::PipelineImport => "Proces nie je možné importovať.".into(),
+            Self::PluginVisibility => "Zvolený typ viditeľnosti neexistuje.".into(),
+            Self::PluginName => "Názov DPU nie je možné prečítať zo súboru JAR.".into(),
+            Self::PluginExists => "DPU s týmto názvom už existuje.".into(),
+            Self::PluginCreate => "DPU nie je možné vytvoriť!".into(),
+            Self::PluginReplace => "DPU nie je možné nahradiť!".into(),
             Self::Data => "Údaje z požiadavky nie je možné spracovať.".into(),
             Self::MissingAttributes(names) => {
                 format!("Požiadavka neobsahuje povinné atribúty: '{names}'.")

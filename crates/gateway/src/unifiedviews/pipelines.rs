@@ -39,7 +39,7 @@ pub(crate) struct View {
 }
 
 impl View {
-    fn of(pipeline: &Pipeline, owner: Option<String>) -> Self {
+    pub(super) fn of(pipeline: &Pipeline, owner: Option<String>) -> Self {
         let description = definition(pipeline).remove("description");
         Self {
             id: pipeline.number,

@@ -100,6 +100,7 @@ impl Pipelines {
             upsert: what.upsert,
             copy_of: what.copy_of,
             owner: what.owner,
+            same_name: what.same_name,
         };
         let stored = self.store.define(define).await?;
         view::pipeline(&self.store, &stored.row, &caller, stored.created).await
@@ -133,6 +134,7 @@ impl wire::pipelines_server::Pipelines for Pipelines {
             upsert: request.upsert,
             copy_of: None,
             owner: request.owner.map(told_owner).transpose()?,
+            same_name: request.same_name,
         };
         let stored = self.store_definition(caller, definition, what);
         Ok(Response::new(stored.await?))
@@ -447,6 +449,8 @@ struct What {
     copy_of: Option<String>,
     /// Whose a new one is, where it is not the caller's.
     owner: Option<Owner>,
+    /// Make a new one also beside another of its name.
+    same_name: bool,
 }
 
 /// A stored definition under another name.

@@ -37,6 +37,8 @@ pub(crate) struct Define {
     pub(crate) copy_of: Option<String>,
     /// Whose a new one is, where it is not the caller's.
     pub(crate) owner: Option<Owner>,
+    /// Make a new one also beside another of its name.
+    pub(crate) same_name: bool,
 }
 
 /// Whose a pipeline or a run is, where somebody else made it for them.
@@ -200,7 +202,7 @@ async fn to_define(
 
 /// The id of the pipeline that a definition is for, if there is one.
 async fn own_id(tx: &DatabaseTransaction, define: &Define) -> Result<Option<String>, Error> {
-    if define.pipeline_id.is_some() {
+    if define.pipeline_id.is_some() || define.same_name {
         return Ok(define.pipeline_id.clone());
     }
     let name = &define.definition.name;
