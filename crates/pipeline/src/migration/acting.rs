@@ -15,7 +15,6 @@ const STATEMENTS: &[&str] = &[
     "CREATE INDEX pipeline_owner ON pipeline (account, owner, number)",
     "ALTER TABLE run ADD COLUMN owner VARCHAR(64)",
     "ALTER TABLE run ADD COLUMN debugging BOOLEAN NOT NULL DEFAULT FALSE",
-    "CREATE INDEX run_ended ON run (pipeline_id, ended_at_ms) WHERE ended_at_ms IS NOT NULL",
 ];
 
 #[async_trait::async_trait]
