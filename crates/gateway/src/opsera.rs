@@ -17,6 +17,7 @@ mod messages;
 pub(crate) mod pipeline;
 mod record;
 pub(crate) mod registry;
+mod settings;
 pub(crate) mod user_logs;
 
 use runtime::Kind;

@@ -57,7 +57,7 @@ struct Workflow {
 }
 
 /// The definition of a pipeline, or null if it can't be read.
-fn definition(pipeline: &Pipeline) -> Value {
+pub(super) fn definition(pipeline: &Pipeline) -> Value {
     serde_json::from_str(&pipeline.definition_json).unwrap_or_else(|error| {
         tracing::error!(
             pipeline.id = pipeline.id,

@@ -9,12 +9,14 @@ use axum::http::HeaderMap;
 use contracts::message::{StepState, StopMode};
 use contracts::pipeline::{ResetRequest, Run, RunStep, StopRunsRequest};
 use serde::Serialize;
+use serde_json::Map;
 
 use super::asking::{self, pipeline_ref};
-use super::document::Document;
+use super::document::{Document, definition};
 use super::hidden;
 use super::input::Input;
 use super::messages::{self, Status};
+use super::settings;
 use crate::Gateway;
 use crate::auth::Who;
 use crate::problem::Problem;
@@ -82,9 +84,20 @@ pub(crate) async fn run(
     headers: HeaderMap,
     mut input: Input,
 ) -> Result<Json<Outcome>, Problem> {
+    let mut parameters = Map::new();
+    let said = input.take_object("settings");
+    if !said.is_empty() {
+        let pipeline = asking::pipeline(&gateway, &who, &input.pipeline_id).await?;
+        if !settings::are_allowed(&definition(&pipeline)) {
+            let message = messages::refused(&input.pipeline_id, settings::NOT_DYNAMIC);
+            return Ok(Json(Outcome::failed(message)));
+        }
+        parameters.extend(settings::parameters(&said));
+    }
+    parameters.extend(input.take_object("parameters"));
     let start = Start {
         pipeline: input.pipeline_id.clone(),
-        parameters: start::parameters(input.take_object("parameters"))?,
+        parameters: start::parameters(parameters)?,
         key: start::key(&headers)?,
         unless_paused: true,
         resume: None,

@@ -37,6 +37,26 @@ async fn run_answers_the_contracts_bytes() {
 }
 
 #[tokio::test]
+async fn settings_become_parameters_where_the_source_allows_them() {
+    let world = World::new();
+    let more = r#","settings":{"branch":"dev"},"parameters":{"day":"today"}"#;
+    let refused = world.post("/api/v1/pipeline/run", &body(more)).await;
+    let message =
+        format!("Pipeline {PIPELINE} can not be run: its source does not allow dynamic settings.");
+    let expected = json!({"status": "failed", "message": message});
+    assert_eq!(refused.json(), expected);
+    let source = json!({"annotations": {"opsera": {"source": {"dynamicSettings": true}}}});
+    world.set(|behind| behind.pipeline.definition_json = source.to_string());
+    let answer = world.post("/api/v1/pipeline/run", &body(more)).await;
+    assert_eq!(answer.json()["status"], "executed", "{}", answer.text);
+    let given = world.behind(|it| it.starts[0].parameters.clone());
+    let given: std::collections::BTreeMap<_, _> = given.into_iter().collect();
+    let expected = [("branch", "dev"), ("day", "today")];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(given, expected.into());
+}
+
+#[tokio::test]
 async fn a_refused_run_is_a_200_that_says_failed() {
     let refusals = [
         (
