@@ -196,7 +196,9 @@ async fn it_is_told_where_a_tool_is_used_and_what_became_of_it(world: &World) {
         operation("/jobs"),
         operation("/nowhere")
     );
-    let pipeline = api.define_steps("user-of-tools", &steps).await;
+    let name = world.name("user-of-tools");
+    let private = format!("name: {name}\nvisibility: private\nsteps:\n{steps}");
+    let pipeline = api.define(&private).await;
     let run = api.through(&pipeline).await;
     assert_end(&run, "failed", "stepFailed");
     let users = api.get(&format!("/api/v2/tools/{tool}/pipelines")).await;

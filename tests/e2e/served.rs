@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use contracts::message::{StepEnded, StepRequested, StepStopRequested};
 use harness::api::{assert_end, states, step_of};
+use harness::topics::Told;
 use harness::{Shape, Story, World, eventually, shared};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
@@ -122,13 +123,13 @@ async fn doubled_and_late_replies_of_a_consumer_change_nothing(world: &World) {
     let late = eventually("the late replies were told", async || {
         let told = world.bus().all(world).await;
         let of_run = |it: &StepEnded| it.run_id == run["id"].as_str().unwrap_or_default();
-        let ended = told.iter().filter_map(|it| it.decode::<StepEnded>());
+        let ended = told.iter().filter_map(Told::decode::<StepEnded>);
         let ended: Vec<StepEnded> = ended.filter(of_run).collect();
         // Three tries, each ended three times so, and three times otherwise.
         (ended.len() == 18).then_some(told)
     })
     .await;
-    let asked = late.iter().filter_map(|it| it.decode::<StepRequested>());
+    let asked = late.iter().filter_map(Told::decode::<StepRequested>);
     for request in asked {
         let tool = request.tool.unwrap_or_default();
         assert!(!tool.configuration_json.contains("canary"), "{tool:?}");
@@ -176,9 +177,7 @@ async fn a_stop_reaches_a_consumer_and_a_kill_does_not_wait_for_it(world: &World
         let id = run["id"].as_str().unwrap_or_default().to_owned();
         let stop = eventually("the stop is told", async || {
             let told = world.bus().all(world).await;
-            let stops = told
-                .iter()
-                .filter_map(|it| it.decode::<StepStopRequested>());
+            let stops = told.iter().filter_map(Told::decode::<StepStopRequested>);
             stops.into_iter().find(|it| it.run_id == id)
         })
         .await;

@@ -189,8 +189,8 @@ async fn a_dry_run_says_what_is_missing_and_makes_nothing(world: &World) {
 
 async fn schedules_come_along_when_they_are_wanted(world: &World) {
     let name = world.name("scheduled");
-    let zip = export(&name, "uv-t-zipper-2.0.0.jar");
-    let with = |list: &str| {
+    let with = |name: &str, list: &str| {
+        let zip = export(name, "uv-t-zipper-2.0.0.jar");
         let mut archive =
             ::transfer::archive::Archive::open(&zip, ::transfer::export::LIMITS).unwrap();
         let pipeline = archive.read("pipeline.xml").unwrap().unwrap();
@@ -203,7 +203,7 @@ async fn schedules_come_along_when_they_are_wanted(world: &World) {
         <periodUnit>DAY</periodUnit><firstExecution>2100-01-01 00:00:00.0 UTC</firstExecution></c.Schedule>\
         <c.Schedule><enabled>true</enabled><type>AFTER_PIPELINE</type><afterPipelines><c.Pipeline>\
         <name>nowhere to be found</name></c.Pipeline></afterPipelines></c.Schedule></list>";
-    let made = import(world, "?schedules=true", with(list)).await;
+    let made = import(world, "?schedules=true", with(&name, list)).await;
     assert_eq!(
         (made.status, &made.json["schedules"]),
         (201, &json!(2)),
@@ -215,12 +215,20 @@ async fn schedules_come_along_when_they_are_wanted(world: &World) {
     let broken = import(
         world,
         "?schedules=true",
-        with("<list><c.Schedule><type>X</type></c.Schedule></list>"),
+        with(
+            &name,
+            "<list><c.Schedule><type>X</type></c.Schedule></list>",
+        ),
     )
     .await;
     assert_eq!(broken.status, 400, "{}", broken.text);
     assert!(broken.text.contains("schedule.xml"), "{}", broken.text);
-    let unwanted = import(world, "", with("nothing to read")).await;
+    let unwanted = import(
+        world,
+        "",
+        with(&world.name("unscheduled"), "nothing to read"),
+    )
+    .await;
     assert_eq!(
         (unwanted.status, &unwanted.json["schedules"]),
         (201, &json!(0)),

@@ -31,6 +31,8 @@ pub(crate) use walk::remove as remove_tree;
 const LARGEST: u64 = 1 << 30;
 /// Which part of the disk must be free for workspaces of ended runs to stay: a tenth.
 const ROOM: u64 = 10;
+/// So many bytes are room on the largest disk.
+const PLENTY: u64 = 8 << 30;
 /// What marks the workspace of a debugging run, behind its name.
 const KEPT: &str = "keep";
 
@@ -121,7 +123,10 @@ impl Workspaces {
     /// Whether the disk has so much room that workspaces of ended runs may stay on it.
     pub(crate) fn has_room(&self) -> bool {
         match rustix::fs::statvfs(&self.folder) {
-            Ok(found) => found.f_blocks == 0 || found.f_bavail >= found.f_blocks / ROOM,
+            Ok(found) => {
+                let plenty = PLENTY / found.f_frsize.max(1);
+                found.f_blocks == 0 || found.f_bavail >= plenty.min(found.f_blocks / ROOM)
+            }
             Err(_) => false,
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! On `SQLite` there is one writer, with group commit: transactions that wait for it are committed
 //! together with one fsync ([`group`]). What [`Tx::commit`] acknowledged survives power loss.
-//! A server of `PostgreSQL` may go away and come back; [`watch`] tells of it.
+//! A server of `PostgreSQL` may go away and come back; [`mod@watch`] tells of it.
 //!
 //! **Invariant:** inside a transaction nothing asks the pool; helpers take `&DatabaseTransaction`.
 

@@ -19,17 +19,17 @@ impl<'a> Uv<'a> {
     }
 
     /// A request without any credentials.
-    pub(crate) fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn bare(self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}/master/api/1{path}", self.world.url());
         harness::api::http().request(method, url)
     }
 
-    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(self, method: Method, path: &str) -> RequestBuilder {
         self.request_by(MASTER, method, path)
     }
 
     pub(crate) fn request_by(
-        &self,
+        self,
         (login, password): (&str, &str),
         method: Method,
         path: &str,

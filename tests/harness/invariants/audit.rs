@@ -132,7 +132,7 @@ fn changes(facts: &Facts) -> Vec<String> {
     }
     for action in &facts.records.actions {
         let verb = match action.action.as_str() {
-            "create" | "update" => "define",
+            "create" | "update" | "duplicate" => "define",
             "run" | "resume" => "run",
             "delete" => "delete",
             _ => continue,
