@@ -88,7 +88,7 @@ async fn attack(world: &World, token: &str, which: &[&str], names: Option<&str>)
         .arg("--config-file")
         .arg(config)
         .args(["run", &document, "--header", &token, "--checks", CHECKS])
-        .args(["--max-examples", examples, "--workers", "2", "--seed", "1"])
+        .args(["--max-examples", examples, "--workers", "1", "--seed", "1"])
         .args([
             "--phases",
             "examples,coverage,fuzzing,stateful",

@@ -196,7 +196,7 @@ struct ExportQuery {
 /// Exports a pipeline: as YAML any, as a ZIP one that has plug-ins only.
 #[utoipa::path(get, path = "/api/v2/pipelines/{p}/export", operation_id = "exportPipeline",
     tag = "pipelines", params(ExportQuery),
-    responses((status = 200, content((String = "application/yaml"), (Vec<u8> = "application/zip")))))]
+    responses((status = 200, content((Object = "application/yaml"), (Vec<u8> = "application/zip")))))]
 pub(crate) async fn export(
     State(gateway): State<Arc<Gateway>>,
     who: Who,

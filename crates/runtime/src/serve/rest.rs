@@ -22,8 +22,10 @@ use tokio::sync::oneshot;
 
 use crate::Tasks;
 
-/// Bytes that are read for nobody.
+/// Bytes that are read for nobody so that their connection can be used again.
 const MOST: u64 = 1024 * 1024;
+/// Bytes that are read for nobody so that who sends them sees the answer before the end.
+const DRAINED: u64 = 16 * MOST;
 /// How long that may take.
 const LIMIT: Duration = Duration::from_secs(1);
 
@@ -63,7 +65,7 @@ async fn without_rest(State(tasks): State<Tasks>, request: Request, next: Next) 
 
 /// Reads a body for nobody, as far as is bearable.
 async fn read(body: Body) {
-    let mut left = MOST;
+    let mut left = DRAINED;
     let mut chunks = body.into_data_stream();
     let reads = async {
         while let Some(Ok(chunk)) = chunks.next().await {
