@@ -244,6 +244,10 @@ impl Settings {
             env.push(("PENSTOCK_EXECUTOR__NAME".into(), place.executor(number)));
             env.extend(self.workspaces(dir));
         }
+        if service == "gateway" {
+            let workspaces = dir.join("workspaces").display().to_string();
+            env.push(("PENSTOCK_GATEWAY__WORKSPACE_DIR".into(), workspaces));
+        }
         Spec {
             name,
             args,
