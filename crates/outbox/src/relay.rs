@@ -2,7 +2,8 @@
 //!
 //! **Invariants:** what was announced is published in the order of its ids, by one relay a database
 //! at a time; a row goes only after its message is durable on the bus. There is no cursor: ids are
-//! taken before commits, and a cursor would skip rows.
+//! taken before commits, and a cursor would skip rows. A row is known by its id and its message:
+//! `SQLite` gives the id of a deleted row to another one.
 
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, QueryResult, Value};
 
 use crate::bus::{self, Bus, Post, Refused};
 use crate::sql;
+
+#[cfg(test)]
+mod tests;
 
 /// Messages published at once.
 const BATCH: i64 = 500;
@@ -169,9 +173,13 @@ impl Relay {
         }
         let mut delete = "DELETE FROM outbox WHERE id IN (".to_owned();
         sql::list(&mut delete, 1, batch.len());
+        delete.push_str(") AND message_id IN (");
+        sql::list(&mut delete, 1 + batch.len(), batch.len());
         delete.push(')');
-        let ids = batch.iter().map(|row| row.id.into()).collect();
-        tx.execute_raw(sql::statement(&*tx, delete, ids)).await?;
+        let ids = batch.iter().map(|row| row.id.into());
+        let messages = batch.iter().map(|row| row.message_id.as_str().into());
+        let values = ids.chain(messages).collect();
+        tx.execute_raw(sql::statement(&*tx, delete, values)).await?;
         tx.commit().await
     }
 
@@ -185,11 +193,12 @@ impl Relay {
         let copy = "INSERT INTO outbox_refused (message_id, topic, message_key, kind, time_ms, \
                     traceparent, payload, error, refused_ms) SELECT message_id, topic, \
                     message_key, kind, time_ms, traceparent, payload, $1, $2 FROM outbox \
-                    WHERE id = $3";
+                    WHERE id = $3 AND message_id = $4";
         let values: Vec<Value> = vec![
             refused.0.as_str().into(),
             clock::now_ms().into(),
             row.id.into(),
+            row.message_id.as_str().into(),
         ];
         tx.execute_raw(sql::statement(&**tx, copy, values))
             .await

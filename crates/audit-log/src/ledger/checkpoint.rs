@@ -118,12 +118,14 @@ impl PublicKey {
         digest.chars().take(KEY_ID).collect()
     }
 
-    /// Whether it was this key that signed the checkpoint as it is.
+    /// Whether it was this key that signed the checkpoint as it is, to the letter: a signature in
+    /// capitals is another one.
     pub fn verifies(&self, checkpoint: &Checkpoint) -> bool {
-        let signature = hex::decode(&checkpoint.signature).ok();
-        let signature = signature.and_then(|it| Signature::from_slice(&it).ok());
+        let bytes = hex::decode(&checkpoint.signature).unwrap_or_default();
+        let signature = Signature::from_slice(&bytes);
         checkpoint.key_id == self.id()
-            && signature.is_some_and(|it| self.0.verify_strict(&checkpoint.signed(), &it).is_ok())
+            && checkpoint.signature == hex::encode(&bytes)
+            && signature.is_ok_and(|it| self.0.verify_strict(&checkpoint.signed(), &it).is_ok())
     }
 }
 
@@ -153,7 +155,7 @@ pub(crate) mod tests {
         let key = Signer::new(&[1; 32]).public().clone();
         assert!(key.verifies(&checkpoint));
         assert!(!Signer::new(&[2; 32]).public().verifies(&checkpoint));
-        let changes: [fn(&mut Checkpoint); 8] = [
+        let changes: [fn(&mut Checkpoint); 9] = [
             |it| it.account.push('x'),
             |it| it.book = Book::Uses,
             |it| it.position += 1,
@@ -162,6 +164,7 @@ pub(crate) mod tests {
             |it| it.at_ms += 1,
             |it| it.key_id.push('0'),
             |it| it.signature.replace_range(..2, "00"),
+            |it| it.signature.make_ascii_uppercase(),
         ];
         for (number, change) in changes.into_iter().enumerate() {
             let mut changed = checkpoint.clone();

@@ -6,6 +6,7 @@ use contracts::registry::{
     CreateToolRequest, DeleteToolRequest, GetToolRequest, ListToolsRequest, Tool, ToolRef,
     UpdateToolRequest,
 };
+use outbox::testing::within;
 use serde_json::{Value, json};
 use tonic::Status;
 
@@ -100,13 +101,16 @@ pub(super) async fn told(world: &World, count: usize) -> Vec<UserActed> {
     let (mut reader, mut told) = (reader.await.unwrap(), Vec::new());
     // What the relay could not delete before it ended is told twice.
     let mut seen = std::collections::HashSet::new();
-    while told.len() < count {
-        for message in reader.next(100).await.unwrap() {
-            if message.is::<UserActed>() && seen.insert(message.id.clone()) {
-                told.push(message.decode().unwrap());
+    let hear = async {
+        while told.len() < count {
+            for message in reader.next(100).await.unwrap() {
+                if message.is::<UserActed>() && seen.insert(message.id.clone()) {
+                    told.push(message.decode().unwrap());
+                }
             }
         }
-    }
+    };
+    within("as much is told", hear).await;
     told
 }
 
