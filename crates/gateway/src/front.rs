@@ -34,6 +34,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id of a request that is taken over, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
+/// Marks an answer whose body is what is to be said, whatever its status.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whole;
+
 /// What is kept of a request while it is worked on.
 struct Seen {
     id: HeaderValue,
@@ -154,7 +158,8 @@ impl Seen {
     /// Adds what every answer has, and writes what went wrong.
     fn completed(&self, mut answer: Response, span: &Span) -> Response {
         let status = answer.status();
-        if status.is_client_error() || status.is_server_error() {
+        let is_failure = status.is_client_error() || status.is_server_error();
+        if is_failure && answer.extensions_mut().remove::<Whole>().is_none() {
             answer = self.told(answer, span);
         }
         span.record("http.response.status_code", status.as_u16());

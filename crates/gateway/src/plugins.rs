@@ -1,14 +1,23 @@
 //! Plug-ins' jars on their way to the registry, and who uses them.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use contracts::message::Caller;
 use contracts::pipeline::ListPipelinesRequest;
-use contracts::registry::{ImportPluginRequest, ImportPluginResponse, PluginTerms};
+use contracts::registry::{
+    ImportPluginRequest, ImportPluginResponse, ListPluginsRequest, PluginTerms,
+};
 use futures::StreamExt as _;
+use runtime::Aside;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
 use crate::Gateway;
+
+/// Where checksums of jars are made.
+static ROOM: LazyLock<Aside> = LazyLock::new(|| Aside::new(2));
 
 /// Bytes of a jar that travel in one message.
 const CHUNK: usize = 1024 * 1024;
@@ -38,8 +47,45 @@ pub(crate) async fn import(
     Ok(imported.into_inner())
 }
 
+/// What is there of a plug-in whose file is to be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum There {
+    /// None of its name.
+    Nothing,
+    /// This very file.
+    Same,
+    /// Another file.
+    Another,
+}
+
+/// Looks what is there of a plug-in of this name.
+pub(crate) async fn there(
+    gateway: &Gateway,
+    caller: &Caller,
+    name: &str,
+    jar: &Bytes,
+) -> Result<There, Status> {
+    let request = ListPluginsRequest {
+        caller: Some(caller.clone()),
+        limit: 1,
+        names: vec![name.to_owned()],
+        ..ListPluginsRequest::default()
+    };
+    let found = gateway.peers.plugins().list_plugins(request).await?;
+    let Some(plugin) = found.into_inner().plugins.pop() else {
+        return Ok(There::Nothing);
+    };
+    let bytes = jar.clone();
+    let digest = ROOM.run(move || hex::encode(Sha256::digest(&bytes))).await;
+    let digest = digest.map_err(|_| Status::internal("a checksum can't be made"))?;
+    Ok(if plugin.sha256 == digest {
+        There::Same
+    } else {
+        There::Another
+    })
+}
+
 /// Whether a pipeline that the caller may see has a step of this plug-in.
-#[allow(dead_code, reason = "the UnifiedViews face asks it")]
 pub(crate) async fn is_used(
     gateway: &Gateway,
     caller: &Caller,
@@ -51,6 +97,7 @@ pub(crate) async fn is_used(
             caller: Some(caller.clone()),
             limit: PIPELINES,
             cursor,
+            definition_only: true,
             ..ListPipelinesRequest::default()
         };
         let page = gateway.peers.pipelines().list_pipelines(request).await?;

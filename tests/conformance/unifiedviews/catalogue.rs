@@ -26,12 +26,17 @@ pub(crate) fn stories() -> Vec<Story> {
         .collect()
 }
 
-fn error(message: &str, technical: &str) -> Value {
+/// The body of a failure.
+pub(crate) fn error(message: &str, technical: &str) -> Value {
     json!({"errorMessage": message, "technicalMessage": technical})
 }
 
 /// Asks, and compares the status and both texts.
-async fn told(uv: Uv<'_>, (method, path, body): (&str, &str, Value), expected: (u16, Value)) {
+pub(crate) async fn told(
+    uv: Uv<'_>,
+    (method, path, body): (&str, &str, Value),
+    expected: (u16, Value),
+) {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let request = uv.request(method, path);
     let request = if body.is_null() {
@@ -327,15 +332,37 @@ async fn messages_are_slovak_where_that_is_configured(shape: Shape) {
         .with("PENSTOCK_GATEWAY__UNIFIEDVIEWS__LOCALE", "sk")
         .with("PENSTOCK_GATEWAY__UNIFIEDVIEWS__PREFIX", "/uv/rest");
     let world = World::start(settings).await;
-    let url = format!("{}/uv/rest/pipelines/100", world.url());
-    let answer = harness::api::http()
-        .get(url)
-        .basic_auth("master", Some("commander"));
-    let answer = answer.send().await.unwrap().json::<Value>().await.unwrap();
-    let expected = error(
-        "Proces s ID='100' sa nepodarilo nájsť!",
-        "Pipeline with id=100 doesn't exist!",
-    );
-    assert_eq!(answer, expected);
+    let ask = async |path: &str| {
+        let url = format!("{}/uv/rest{path}", world.url());
+        let request = harness::api::http()
+            .get(url)
+            .basic_auth("master", Some("commander"));
+        let answer = request.send().await.unwrap();
+        answer.json::<Value>().await.unwrap()
+    };
+    for (path, message, technical) in [
+        (
+            "/pipelines/100",
+            "Proces s ID='100' sa nepodarilo nájsť!",
+            "Pipeline with id=100 doesn't exist!",
+        ),
+        (
+            "/pipelines/x/schedules",
+            "ID procesu='x' nie je platné!",
+            "ID=x is not valid pipeline ID",
+        ),
+        (
+            "/pipelines/1/schedules/x",
+            "ID plánu procesu='x' nie je platné!",
+            "ID=x is not valid pipeline schedule ID",
+        ),
+        (
+            "/nowhere",
+            "Počas spracovania požiadavky nastala chyba.",
+            "HTTP 404 Not Found",
+        ),
+    ] {
+        assert_eq!(ask(path).await, error(message, technical), "{path}");
+    }
     world.finish().await;
 }

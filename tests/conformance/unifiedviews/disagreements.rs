@@ -118,6 +118,24 @@ async fn where_the_document_is_taken_literally(shape: Shape) {
             pending.json["technicalMessage"],
             format!("Pipeline with id={pipeline} doesn't exist!")
         );
+        let schedules = format!("/pipelines/{pipeline}/schedules");
+        assert_eq!(uv.get(&schedules).await.text, "[]");
+        let all = format!("{schedules}/~all/scheduledexecutions");
+        let nothing = uv.get(&all).await;
+        assert_eq!((nothing.status, nothing.text.as_str()), (404, "[]"));
+        assert_eq!(nothing.kind, "application/json");
+        let (first, second) = (uv.pipeline("first").await, uv.pipeline("second").await);
+        let body = json!({"afterPipelines": [first, second]});
+        let made = uv.post(&schedules, &body).await.json;
+        assert_eq!(made["justOnce"], false);
+        let next = uv.get(&all).await.json;
+        let mut expected = Vec::new();
+        for id in [first, second] {
+            let followed = uv.get(&format!("/pipelines/{id}")).await;
+            expected.push(json!({id.to_string(): followed.json["name"]}));
+        }
+        let expected = Value::from(expected);
+        assert_eq!(next[0]["afterPipelines"], expected);
         let one = uv.get(&format!("/pipelines/{pipeline}")).await;
         assert_eq!(one.json["userActorExternalId"], Value::Null);
         assert_eq!(fields(&one.text).len(), 5);

@@ -11,6 +11,7 @@ mod clients;
 mod disagreements;
 mod negative;
 mod people;
+mod schedules;
 mod shapes;
 mod uv;
 
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         shapes::stories(),
         catalogue::stories(),
         people::stories(),
+        schedules::stories(),
         disagreements::stories(),
         clients::stories(),
         negative::stories(),

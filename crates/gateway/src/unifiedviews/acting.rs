@@ -135,6 +135,11 @@ impl Acting {
         &self.identity.external_id
     }
 
+    /// The actor that the acting user was last provisioned with; empty if there is none.
+    pub(super) fn own_actor(&self) -> &str {
+        &self.identity.actor_external_id
+    }
+
     pub(super) fn has_actor(&self) -> bool {
         !self.actor.is_empty()
     }

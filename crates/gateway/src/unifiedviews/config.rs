@@ -24,6 +24,8 @@ pub struct Config {
     pub locale: Locale,
     /// Be what the API's document says where its known clients rely on something else.
     pub strict_document: bool,
+    /// Replace the jar of a plug-in that pipelines use, where the document wants it refused.
+    pub replace_used_plugins: bool,
     /// What the attributes of users are called that other systems send.
     pub attributes: Attributes,
 }
@@ -65,6 +67,7 @@ impl Default for Config {
             password: Secret::default(),
             locale: Locale::En,
             strict_document: false,
+            replace_used_plugins: false,
             attributes: Attributes::default(),
         }
     }

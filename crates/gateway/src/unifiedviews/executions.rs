@@ -1,5 +1,6 @@
 //! Executions of a pipeline: its runs, known by their numbers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,7 +14,7 @@ use super::dates::Date;
 use super::fault::Fault;
 use super::lenient::Fields;
 use super::messages::Message;
-use super::{ids, pipelines};
+use super::{ids, pipelines, schedules};
 use crate::Gateway;
 use crate::auth::Who;
 use crate::problem::Problem;
@@ -72,14 +73,14 @@ impl Status {
 }
 
 impl View {
-    fn of(run: &Run, names: &Names) -> Self {
+    fn of(run: &Run, names: &Names, schedules: &HashSet<i64>) -> Self {
         Self {
             id: run.number,
             status: Status::of(run),
             order_number: run.order_number,
             start: Date::of(run.started_at_ms),
             end: Date::of(run.ended_at_ms),
-            schedule: (run.schedule_number > 0).then_some(run.schedule_number),
+            schedule: Some(run.schedule_number).filter(|it| schedules.contains(it)),
             stop: run.stop_mode() != StopMode::Unspecified,
             last_change: Date::at(run.changed_at_ms),
             user_external_id: names.name(&run.owner),
@@ -280,14 +281,21 @@ async fn runs_of(
 }
 
 async fn view(gateway: &Gateway, who: &Who, run: &Run) -> Result<View, Problem> {
-    let names = Names::of(gateway, who, [run.owner.as_str()].into_iter()).await?;
-    Ok(View::of(run, &names))
+    let views = views(gateway, who, std::slice::from_ref(run)).await?;
+    views.into_iter().next().ok_or_else(Problem::internal)
 }
 
+/// Runs of one pipeline as they are shown. A schedule that is deleted started none.
 async fn views(gateway: &Gateway, who: &Who, runs: &[Run]) -> Result<Vec<View>, Problem> {
     let owners = runs.iter().map(|run| run.owner.as_str());
     let names = Names::of(gateway, who, owners).await?;
-    Ok(runs.iter().map(|run| View::of(run, &names)).collect())
+    let scheduled = runs.iter().find(|run| run.schedule_number > 0);
+    let schedules = match scheduled {
+        Some(run) => schedules::numbers(gateway, who, &run.pipeline_id).await?,
+        None => HashSet::new(),
+    };
+    let view = |run: &Run| View::of(run, &names, &schedules);
+    Ok(runs.iter().map(view).collect())
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "what `map_err` gives")]

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use ::transfer::Visibility;
 use ::transfer::form::{self, Part};
+use ::transfer::jar::JarName;
 use ::transfer::plan;
 use axum::Json;
 use axum::extract::State;
@@ -16,22 +18,23 @@ use contracts::registry::PluginTerms;
 use super::acting::Named;
 use super::fault::Fault;
 use super::messages::Message;
-use super::pipelines::View;
+use super::pipelines::{self, View};
 use crate::Gateway;
 use crate::auth::Who;
 use crate::body::Upload;
-use crate::plugins;
+use crate::plugins::{self, There};
 use crate::problem::Problem;
 use crate::transfer::{self, Failure};
 
-/// Makes a pipeline of an exported one. Every failure is 500.
+/// Makes a pipeline of an exported one. Every failure is 500. Data that come with it are passed over,
+/// whatever `importUserData` says.
 pub(crate) async fn pipeline(
     State(gateway): State<Arc<Gateway>>,
     who: Who,
     upload: Upload,
 ) -> Result<Json<View>, Fault> {
     let parts = parts(&upload).map_err(|why| not_imported(why.to_string()))?;
-    let file = part(&parts, "file").ok_or_else(|| not_imported("the part file is missing"))?;
+    let file = part(&parts, "file").ok_or_else(without_file)?;
     let zip = Bytes::copy_from_slice(file.content);
     let named = Named {
         user: Some(text(&parts, "userExternalId")).filter(|it| !it.is_empty()),
@@ -41,6 +44,8 @@ pub(crate) async fn pipeline(
     let acting = named.acting(&gateway, &who).await.map_err(failed)?;
     let acting =
         acting.ok_or_else(|| not_imported("User with the given username does not exist"))?;
+    let actor = acting.own_actor().to_owned();
+    let acting = acting.for_actor(actor);
     let wants_schedules = text(&parts, "importSchedule").eq_ignore_ascii_case("true");
     let caller = who.caller();
     let plan = transfer::plan(&gateway, &caller, zip, wants_schedules).await;
@@ -95,13 +100,48 @@ pub(crate) async fn jar(
         force: value("force").eq_ignore_ascii_case("true"),
     };
     let jar = Bytes::copy_from_slice(file.content);
+    let there = check_unused(&gateway, &who, &terms, &jar).await?;
     match plugins::import(&gateway, terms, jar).await {
         Ok(_) => Ok(([(header::CONTENT_TYPE, "application/json")], "[OK]").into_response()),
-        Err(status) => Err(not_installed(&status.into(), &file_name, &visibility)),
+        Err(status) => {
+            let said = (file_name.as_str(), visibility.as_str());
+            Err(not_installed(&status.into(), said, there))
+        }
     }
 }
 
-fn not_installed(problem: &Problem, file_name: &str, visibility: &str) -> Fault {
+/// Refuses to give a plug-in that a pipeline uses another file, unless that is configured. The same
+/// file again changes nothing. What the registry refuses anyhow is left to it.
+async fn check_unused(
+    gateway: &Gateway,
+    who: &Who,
+    terms: &PluginTerms,
+    jar: &Bytes,
+) -> Result<There, Fault> {
+    let failed = |status| Fault::failed(Message::PluginCreate, &Problem::from(status));
+    let is_visibility = terms.visibility.is_empty() || Visibility::of(&terms.visibility).is_some();
+    let name = JarName::of(&terms.file_name).filter(|_| terms.force && is_visibility);
+    let Some(name) = name.map(|it| it.name) else {
+        return Ok(There::Nothing);
+    };
+    let there = plugins::there(gateway, &who.caller(), &name, jar).await;
+    let there = there.map_err(failed)?;
+    if there != There::Another || gateway.config.unifiedviews.replace_used_plugins {
+        return Ok(there);
+    }
+    let all = pipelines::everything(who);
+    if plugins::is_used(gateway, &all, &name)
+        .await
+        .map_err(failed)?
+    {
+        let said = "DPU is already used in pipelines!.";
+        let refused = Fault::new(StatusCode::CONFLICT, Message::PluginUsed, said);
+        return Err(refused.called(said.into()));
+    }
+    Ok(there)
+}
+
+fn not_installed(problem: &Problem, (file_name, visibility): (&str, &str), there: There) -> Fault {
     match problem.reason() {
         "PLUGIN_VISIBILITY" => Fault::bad(
             Message::PluginVisibility,
@@ -117,6 +157,7 @@ fn not_installed(problem: &Problem, file_name: &str, visibility: &str) -> Fault 
         "PLUGIN_EXISTS" => Fault::bad(Message::PluginExists, "DPU with this name already exists.")
             .called("DPU already exists!".into()),
         "PLUGIN_TYPE" => of_jar(Message::PluginReplace, problem),
+        "PLUGIN_JAR" if there != There::Nothing => of_jar(Message::PluginReplace, problem),
         "PLUGIN_JAR" => of_jar(Message::PluginCreate, problem),
         _ => Fault::failed(Message::PluginCreate, problem),
     }
@@ -139,6 +180,12 @@ fn part<'a, 'b>(parts: &'a [Part<'b>], name: &str) -> Option<&'a Part<'b>> {
 fn text(parts: &[Part<'_>], name: &str) -> String {
     let content = part(parts, name).map_or(&[][..], |it| it.content);
     String::from_utf8_lossy(content).trim().to_owned()
+}
+
+/// The one failure of an import that has no words of its own.
+fn without_file() -> Fault {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    Fault::new(status, Message::General, "the part file is missing")
 }
 
 fn not_imported(technical: impl Into<std::borrow::Cow<'static, str>>) -> Fault {

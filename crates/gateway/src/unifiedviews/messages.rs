@@ -45,6 +45,7 @@ pub(crate) enum Message {
     PluginVisibility,
     PluginName,
     PluginExists,
+    PluginUsed,
     PluginCreate,
     PluginReplace,
     /// The body can't be read.
@@ -104,6 +105,7 @@ impl Message {
             Self::PluginVisibility => "Chosen visibility type does not exist.".into(),
             Self::PluginName => "DPU name cannot be read from JAR file.".into(),
             Self::PluginExists => "DPU with this name already exists.".into(),
+            Self::PluginUsed => "DPU is already used in pipelines!.".into(),
             Self::PluginCreate => "DPU create failed!".into(),
             Self::PluginReplace => "DPU replace failed!".into(),
             Self::Data => "Could not parse data from request.".into(),
@@ -158,6 +160,7 @@ impl Message {
             Self::PluginVisibility => "Zvolený typ viditeľnosti neexistuje.".into(),
             Self::PluginName => "Názov DPU nie je možné prečítať zo súboru JAR.".into(),
             Self::PluginExists => "DPU s týmto názvom už existuje.".into(),
+            Self::PluginUsed => "DPU sa už používa v procesoch!".into(),
             Self::PluginCreate => "DPU nie je možné vytvoriť!".into(),
             Self::PluginReplace => "DPU nie je možné nahradiť!".into(),
             Self::Data => "Údaje z požiadavky nie je možné spracovať.".into(),

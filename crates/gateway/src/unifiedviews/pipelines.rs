@@ -264,7 +264,7 @@ async fn numbered(
 }
 
 /// Who sees everything of the account: to find out whether something is there at all.
-fn everything(who: &Who) -> Caller {
+pub(super) fn everything(who: &Who) -> Caller {
     Caller {
         actor: Some(Actor::system()),
         account: who.account(),

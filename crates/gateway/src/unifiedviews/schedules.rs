@@ -1,101 +1,37 @@
 //! Schedules of a pipeline, and when they will start it next.
 
+mod said;
+mod view;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use contracts::message::Actor;
 use contracts::scheduler::{
     CreateScheduleRequest, DeleteScheduleRequest, GetScheduleRequest, ListSchedulesRequest,
-    Names as List, OverlapPolicy, PeriodUnit, Priority, Schedule, ScheduleKind, ScheduleRef,
-    ScheduleSpec, UpdateScheduleRequest,
+    Names as List, Schedule, ScheduleRef, ScheduleSpec, UpdateScheduleRequest,
 };
-use serde::Serialize;
-use serde_json::{Map, Value, json};
 
-use super::acting::{Named, Names, filled};
-use super::dates::{Date, FORMAT};
+use super::acting::{Named, Names};
 use super::fault::Fault;
-use super::lenient::{Fields, unusable};
+use super::lenient::Fields;
 use super::messages::Message;
 use super::{ids, pipelines};
 use crate::Gateway;
 use crate::auth::Who;
+use crate::front::Whole;
 use crate::problem::Problem;
+
+use said::{date, predecessors, spec, unit};
+use view::{Next, View};
 
 /// Schedules that are asked for at once, and how often.
 const PAGE: u32 = 1000;
 const MOST_PAGES: usize = 10;
-/// The priority of a schedule that says none: HIGHEST.
-const PRIORITY: u32 = 3;
-
-const UNITS: [(PeriodUnit, &str); 6] = [
-    (PeriodUnit::Minute, "MINUTE"),
-    (PeriodUnit::Hour, "HOUR"),
-    (PeriodUnit::Day, "DAY"),
-    (PeriodUnit::Week, "WEEK"),
-    (PeriodUnit::Month, "MONTH"),
-    (PeriodUnit::Year, "YEAR"),
-];
-
-/// A schedule as the face shows it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct View {
-    id: i64,
-    description: String,
-    enabled: bool,
-    schedule_type: Option<&'static str>,
-    first_execution: Option<Date>,
-    last_execution: Option<Date>,
-    next_execution: Option<Date>,
-    after_pipelines: Option<Vec<i64>>,
-    just_once: bool,
-    period: Option<i64>,
-    period_unit: Option<&'static str>,
-    scheduled_jobs_priority: u32,
-    user_external_id: Option<String>,
-    user_actor_external_id: Option<String>,
-}
-
-/// When a schedule will start its pipeline next, or after which others.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Next {
-    start: Option<Date>,
-    schedule: i64,
-    after_pipelines: Option<Value>,
-}
-
-impl View {
-    fn of(schedule: &Schedule, names: &Names) -> Self {
-        let spec = schedule.spec.clone().unwrap_or_default();
-        let after: Vec<i64> = schedule.predecessors.iter().map(|it| it.number).collect();
-        let owner = schedule.owner.as_ref().map_or("", |it| it.user_id.as_str());
-        let unit = UNITS.iter().find(|(it, _)| *it == spec.period_unit());
-        Self {
-            id: schedule.number,
-            enabled: spec.enabled,
-            schedule_type: match spec.kind() {
-                ScheduleKind::Unspecified => None,
-                ScheduleKind::After => Some("AFTER_PIPELINE"),
-                ScheduleKind::Periodic | ScheduleKind::Cron => Some("PERIODICALLY"),
-            },
-            first_execution: spec.first_ms.map(Date::at),
-            last_execution: spec.last_ms.map(Date::at),
-            next_execution: schedule.next_ms.map(Date::at),
-            after_pipelines: (!after.is_empty()).then_some(after),
-            just_once: spec.just_once,
-            period: spec.period,
-            period_unit: unit.map(|(_, name)| *name),
-            scheduled_jobs_priority: spec.priority.map_or(PRIORITY, |it| it.value),
-            user_external_id: names.name(owner),
-            user_actor_external_id: filled(&spec.on_behalf_of),
-            description: spec.description,
-        }
-    }
-}
 
 pub(crate) async fn list(
     State(gateway): State<Arc<Gateway>>,
@@ -211,7 +147,7 @@ pub(crate) async fn next_of_all(
     State(gateway): State<Arc<Gateway>>,
     who: Who,
     Path(id): Path<String>,
-) -> Result<(StatusCode, Json<Vec<Next>>), Fault> {
+) -> Result<Response, Fault> {
     let pipeline = pipelines::find(&gateway, &who, &id, Message::ScheduleRead).await?;
     let all = listed(&gateway, &who, &pipeline.id).await;
     let strict = gateway.config.unifiedviews.strict_document;
@@ -220,8 +156,8 @@ pub(crate) async fn next_of_all(
         .iter()
         .filter_map(|it| Next::of(it, strict))
         .collect();
-    next.sort_by_key(|it| (it.start.is_none(), it.start, it.schedule));
-    Ok((told_of(&next, strict), Json(next)))
+    view::sort(&mut next);
+    Ok(told(next, strict))
 }
 
 /// What one schedule will start next.
@@ -229,135 +165,21 @@ pub(crate) async fn next_of_one(
     State(gateway): State<Arc<Gateway>>,
     who: Who,
     Path((id, schedule)): Path<(String, String)>,
-) -> Result<(StatusCode, Json<Vec<Next>>), Fault> {
+) -> Result<Response, Fault> {
     let number = ids::schedule(&schedule)?;
     let named = (id.as_str(), schedule.as_str());
     let found = find(&gateway, &who, named, number, Message::ScheduleRead).await?;
     let strict = gateway.config.unifiedviews.strict_document;
     let next: Vec<Next> = Next::of(&found, strict).into_iter().collect();
-    Ok((told_of(&next, strict), Json(next)))
+    Ok(told(next, strict))
 }
 
-/// The document has no list that is empty, and its clients fail without one.
-fn told_of(next: &[Next], strict: bool) -> StatusCode {
+/// By the document there is nothing where nothing is started; clients fail if that isn't 200.
+fn told(next: Vec<Next>, strict: bool) -> Response {
     if next.is_empty() && strict {
-        StatusCode::NOT_FOUND
-    } else {
-        StatusCode::OK
+        return (StatusCode::NOT_FOUND, Extension(Whole), Json(next)).into_response();
     }
-}
-
-impl Next {
-    /// None for a schedule that will start nothing.
-    fn of(schedule: &Schedule, strict: bool) -> Option<Self> {
-        let spec = schedule.spec.as_ref()?;
-        if spec.kind() != ScheduleKind::After {
-            return Some(Self {
-                start: Some(Date::at(schedule.next_ms?)),
-                schedule: schedule.number,
-                after_pipelines: None,
-            });
-        }
-        if schedule.predecessors.is_empty() {
-            return None;
-        }
-        let each = schedule.predecessors.iter();
-        let after = if strict {
-            each.map(|it| json!({it.number.to_string(): it.name}))
-                .collect()
-        } else {
-            let named = each.map(|it| (it.number.to_string(), Value::from(it.name.clone())));
-            Value::Object(named.collect::<Map<_, _>>())
-        };
-        Some(Self {
-            start: None,
-            schedule: schedule.number,
-            after_pipelines: Some(after),
-        })
-    }
-}
-
-/// What is said of a new schedule.
-async fn spec(
-    gateway: &Gateway,
-    who: &Who,
-    fields: &Fields,
-    message: Message,
-) -> Result<ScheduleSpec, Fault> {
-    let after_pipelines = predecessors(gateway, who, fields, message).await?;
-    let kind = match fields.filled("scheduleType")?.as_deref() {
-        Some("PERIODICALLY") => ScheduleKind::Periodic,
-        None if after_pipelines.is_empty() => ScheduleKind::Periodic,
-        Some("AFTER_PIPELINE") | None => ScheduleKind::After,
-        Some(_) => {
-            return Err(unusable(
-                "scheduleType",
-                "is neither PERIODICALLY nor AFTER_PIPELINE",
-            ));
-        }
-    };
-    let priority = fields.number("scheduledJobsPriority")?;
-    let priority = priority.map_or(Ok(PRIORITY), u32::try_from);
-    let priority = priority.map_err(|_| unusable("scheduledJobsPriority", "is not 0 to 3"))?;
-    Ok(ScheduleSpec {
-        kind: kind.into(),
-        description: fields.text("description")?.unwrap_or_default(),
-        enabled: fields.truth("enabled")?,
-        first_ms: date(fields, "firstExecution")?,
-        last_ms: date(fields, "lastExecution")?,
-        just_once: fields.truth("justOnce")?,
-        period: fields.number("period")?,
-        period_unit: unit(fields)?.unwrap_or_default().into(),
-        overlap: match kind {
-            ScheduleKind::After => OverlapPolicy::Queue.into(),
-            ScheduleKind::Unspecified | ScheduleKind::Periodic | ScheduleKind::Cron => {
-                OverlapPolicy::Wait.into()
-            }
-        },
-        priority: Some(Priority { value: priority }),
-        after_pipelines,
-        ..ScheduleSpec::default()
-    })
-}
-
-/// The pipelines after which a schedule is due, each of which is there.
-async fn predecessors(
-    gateway: &Gateway,
-    who: &Who,
-    fields: &Fields,
-    message: Message,
-) -> Result<Vec<String>, Fault> {
-    let said = match fields.value("afterPipelines") {
-        None => return Ok(Vec::new()),
-        Some(Value::Array(said)) => said,
-        Some(_) => return Err(unusable("afterPipelines", "is not a list")),
-    };
-    let mut found = Vec::new();
-    for id in said.iter().take(100) {
-        let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
-        let pipeline = pipelines::find(gateway, who, &id, message.clone()).await?;
-        found.push(pipeline.id);
-    }
-    Ok(found)
-}
-
-fn unit(fields: &Fields) -> Result<Option<PeriodUnit>, Fault> {
-    let Some(said) = fields.filled("periodUnit")? else {
-        return Ok(None);
-    };
-    let unit = UNITS.iter().find(|(_, name)| *name == said);
-    let unit = unit.ok_or_else(|| unusable("periodUnit", "is no unit"))?;
-    Ok(Some(unit.0))
-}
-
-fn date(fields: &Fields, name: &str) -> Result<Option<i64>, Fault> {
-    let said = fields.text(name)?.filter(|it| !it.trim().is_empty());
-    let Some(said) = said else { return Ok(None) };
-    if let Some(date) = Date::parse(&said) {
-        return Ok(Some(date.ms()));
-    }
-    let technical = format!("Problem parsing date={said}. Correct date format is: {FORMAT}");
-    Err(Fault::bad(Message::Date, technical))
+    Json(next).into_response()
 }
 
 /// A schedule of a pipeline; `message` is the route's own.
@@ -411,6 +233,16 @@ async fn listed(gateway: &Gateway, who: &Who, id: &str) -> Result<Vec<Schedule>,
         }
     }
     Ok(all)
+}
+
+/// The ids of the schedules that a pipeline has.
+pub(super) async fn numbers(
+    gateway: &Gateway,
+    who: &Who,
+    pipeline_id: &str,
+) -> Result<HashSet<i64>, Problem> {
+    let all = listed(gateway, who, pipeline_id).await?;
+    Ok(all.iter().map(|it| it.number).collect())
 }
 
 async fn shown(
