@@ -7,28 +7,26 @@
 
 mod basic;
 mod cache;
+mod identity;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use contracts::message::{Actor, Caller, Use};
+use contracts::registry::AuthenticateRequest;
 use contracts::registry::registry_client::RegistryClient;
-use contracts::registry::{AuthenticateRequest, AuthenticateResponse};
-use ipnet::IpNet;
 use runtime::{Kind, Route, clock};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use crate::access::Shown;
 use crate::limits::Limits;
 use crate::problem::Problem;
 use cache::{Cache, Known};
 
 pub(crate) use basic::{Login, NO_SIGN_IN, Passwords};
+use identity::From;
+pub(crate) use identity::{Identity, Who};
 
 /// How long a good token is remembered.
 const KNOWN_FOR: Duration = Duration::from_secs(5);
@@ -41,161 +39,6 @@ const MAX_TOKEN_BYTES: usize = 4096;
 pub(crate) const NO_TOKEN: &str = "NO_TOKEN";
 /// The reason of a request whose token is not good.
 const TOKEN_REFUSED: &str = "TOKEN_REFUSED";
-
-/// The owner of a token.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Identity {
-    /// As the services want to know it.
-    pub(crate) caller: Caller,
-    /// Of the token.
-    pub(crate) scopes: Vec<String>,
-    /// When the token stops being good, 0 = never.
-    expires_at_ms: i64,
-    /// Where the token may be used from.
-    from: From,
-}
-
-/// Where a token may be used from.
-#[derive(Debug, PartialEq)]
-enum From {
-    Anywhere,
-    /// From addresses in one of these.
-    Blocks(Vec<IpNet>),
-}
-
-impl From {
-    /// What can't be read as a block has no address in it.
-    fn of(blocks: &[String]) -> Self {
-        if blocks.is_empty() {
-            return Self::Anywhere;
-        }
-        Self::Blocks(blocks.iter().filter_map(|it| it.parse().ok()).collect())
-    }
-
-    fn has(&self, address: Option<IpAddr>) -> bool {
-        match (self, address) {
-            (Self::Anywhere, _) => true,
-            (Self::Blocks(_), None) => false,
-            (Self::Blocks(blocks), Some(address)) => blocks.iter().any(|it| it.contains(&address)),
-        }
-    }
-}
-
-impl Identity {
-    fn of(answer: AuthenticateResponse) -> Self {
-        let actor = Actor {
-            user_id: answer.user_id,
-            name: answer.user_name,
-            token_id: answer.token_id,
-            email: answer.user_email,
-        };
-        let caller = Caller {
-            actor: Some(actor),
-            account: answer.account,
-            roles: answer.roles,
-            groups: answer.groups,
-            // Of each request its own.
-            r#use: None,
-        };
-        Self {
-            caller,
-            scopes: answer.scopes,
-            expires_at_ms: answer.expires_at_ms,
-            from: From::of(&answer.cidrs),
-        }
-    }
-
-    /// Refuses a token that is shown from where it may not be used. Behind a proxy the address is the
-    /// proxy's: what a header says of another one may be anybody's word.
-    pub(crate) fn check_address(&self, address: Option<IpAddr>) -> Result<(), Problem> {
-        if self.from.has(address) {
-            return Ok(());
-        }
-        let address = address.map_or_else(|| "nowhere".to_owned(), |it| it.to_string());
-        let detail = format!("the token may not be used from {address}");
-        Err(Problem::new(Kind::Denied, "TOKEN_ADDRESS", detail))
-    }
-
-    /// When its token stops being good, in milliseconds since 1970; 0 = never.
-    pub(crate) fn expires_at_ms(&self) -> i64 {
-        self.expires_at_ms
-    }
-
-    fn has_expired(&self, now_ms: i64) -> bool {
-        self.expires_at_ms != 0 && self.expires_at_ms <= now_ms
-    }
-
-    pub(crate) fn token_id(&self) -> &str {
-        self.caller
-            .actor
-            .as_ref()
-            .map_or("", |actor| &actor.token_id)
-    }
-}
-
-/// Who calls and with which use of a token, for handlers of routes that want one.
-#[derive(Clone)]
-pub(crate) struct Who {
-    identity: Arc<Identity>,
-    used: Arc<Use>,
-}
-
-impl Who {
-    /// A caller whose token was shown for `scope`.
-    pub(crate) fn new(identity: Arc<Identity>, shown: &Shown, scope: &str) -> Self {
-        let used = Arc::new(shown.for_scope(scope));
-        Self { identity, used }
-    }
-
-    /// For a call that wants to know.
-    pub(crate) fn caller(&self) -> Caller {
-        Caller {
-            r#use: Some(self.used.as_ref().clone()),
-            ..self.identity.caller.clone()
-        }
-    }
-
-    pub(crate) fn actor(&self) -> Option<Actor> {
-        self.identity.caller.actor.clone()
-    }
-
-    pub(crate) fn account(&self) -> String {
-        self.identity.caller.account.clone()
-    }
-
-    pub(crate) fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    pub(crate) fn user_id(&self) -> &str {
-        self.identity.caller.user_id()
-    }
-
-    pub(crate) fn token_id(&self) -> &str {
-        self.identity.token_id()
-    }
-
-    /// The scope that opened the route, or those of the token if none did.
-    pub(crate) fn scope(&self) -> &str {
-        &self.used.scope
-    }
-
-    /// Whether nothing of the account is hidden from the caller.
-    pub(crate) fn sees_everything(&self) -> bool {
-        self.identity.caller.sees_everything()
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Who {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            tracing::error!("a route that wants to know its caller has no guard");
-            Problem::internal()
-        })
-    }
-}
 
 /// Tokens that were shown lately.
 pub(crate) struct Tokens {
@@ -325,27 +168,6 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
-
-    #[test]
-    fn a_token_is_good_where_its_blocks_say() {
-        for (blocks, address, is_good) in [
-            (&[][..], Some("192.0.2.1"), true),
-            (&[], None, true),
-            (&["10.0.0.0/8", "::1/128"], Some("10.9.8.7"), true),
-            (&["10.0.0.0/8", "::1/128"], Some("::1"), true),
-            (&["10.0.0.0/8", "::1/128"], Some("11.0.0.1"), false),
-            (&["10.0.0.0/8"], None, false),
-            (&["damaged"], Some("10.0.0.1"), false),
-        ] {
-            let blocks: Vec<_> = blocks.iter().map(|it| (*it).to_owned()).collect();
-            let address = address.map(|it| it.parse().unwrap());
-            assert_eq!(
-                From::of(&blocks).has(address),
-                is_good,
-                "{blocks:?} {address:?}"
-            );
-        }
-    }
 
     #[test]
     fn only_a_bearer_token_counts() {

@@ -1,28 +1,26 @@
 //! What executors and schedulers ask.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use contracts::message::{AttemptEnd as EndMessage, ServedTool, StepRequested};
+use contracts::message::AttemptEnd as EndMessage;
 use contracts::pipeline::begin_attempt_response::Verdict;
 use contracts::pipeline::{
     self as wire, AttemptTruth, BeginAttemptRequest, BeginAttemptResponse, CheckAttemptsRequest,
-    CheckAttemptsResponse, EndAttemptRequest, EndAttemptResponse, Grant, ListLiveRequest,
+    CheckAttemptsResponse, EndAttemptRequest, EndAttemptResponse, ListLiveRequest,
     ListLiveResponse, ListQueuedRequest, ListQueuedResponse, ReportRequest, ReportResponse,
 };
 use runtime::{Route, Tasks};
 use tonic::{Request, Response, Status};
 
+use self::answers::{begun_message, step_report, stop, verdict, wake_after_ms};
 use crate::news;
-use crate::record::from_json;
-use crate::run::{AttemptEnd, Holder, Outcome, Run, StepReport};
-use crate::secrets::{self, Need, Revealed};
-use crate::state::State;
-use crate::store::{Answer, Begun, Calls, Ending, Handover, Store};
-use crate::tools::{self, Resolved};
+use crate::run::{AttemptEnd, Holder, Run};
+use crate::store::{Begun, Calls, Ending, Store};
 use crate::{Error, Outside};
 
-/// What an operation is called that a step describes itself.
-const OWN_OPERATION: &str = "custom";
+mod answers;
+mod grants;
+
 /// Characters that are kept of what kept an attempt from being carried out.
 const MOST_OF_A_FAULT: usize = 1000;
 
@@ -34,16 +32,6 @@ pub(crate) struct Attempts {
     outside: Outside,
 }
 
-/// What becomes of a step that was granted.
-enum Granted {
-    /// The executor carries it out.
-    Inside(Box<Grant>),
-    /// Whoever serves its tool does.
-    Outside(Box<StepRequested>),
-    /// It can't have what it needs; in words.
-    Refused(String),
-}
-
 impl Attempts {
     pub(crate) fn new(store: Store, registry: Route, outside: Outside, tasks: &Tasks) -> Self {
         Self {
@@ -52,164 +40,6 @@ impl Attempts {
             registry,
             outside,
         }
-    }
-
-    /// Grants with the secrets and tools they need. A step that can't have what it needs fails
-    /// here, and one whose tool is served outside is handed over; both may grant others.
-    async fn grants(&self, answer: &mut Answer) -> Result<Vec<Grant>, Error> {
-        let mut grants = Vec::new();
-        while let Some(position) = answer.granted.pop() {
-            match self.grant(answer, position).await? {
-                Granted::Inside(grant) => grants.push(*grant),
-                Granted::Outside(request) => self.hand_over(answer, position, *request).await?,
-                Granted::Refused(message) => self.refuse_step(answer, position, message).await?,
-            }
-        }
-        grants.reverse();
-        Ok(grants)
-    }
-
-    async fn grant(&self, answer: &Answer, position: usize) -> Result<Granted, Error> {
-        let step = &answer.run.plan.steps[position];
-        let account = self.account_of(answer, step).await?;
-        let need = Need {
-            account: &account,
-            run_id: &answer.row.id,
-            step_id: &step.id,
-            started_by: &answer.row.started_by,
-            secrets: &step.secrets,
-        };
-        let secrets = match secrets::reveal(&self.registry, need).await? {
-            Revealed::Values(secrets) => secrets,
-            Revealed::Refused(message) => return Ok(Granted::Refused(message)),
-        };
-        let mut grant = Grant {
-            step_id: step.id.clone(),
-            r#try: answer.run.steps[position].progress.tries,
-            secrets,
-            tool_json: Vec::new(),
-        };
-        if let steps::Kind::Tool(tool) = &step.kind {
-            let need = tools::Need {
-                account: &account,
-                run_id: &answer.row.id,
-                step_id: &step.id,
-                started_by: &answer.row.started_by,
-                tool: &tool.tool,
-                kind: tool.kind.as_deref().unwrap_or_default(),
-            };
-            let operation = tool.operation.as_str().unwrap_or(OWN_OPERATION);
-            let of_try = (position, grant.r#try);
-            match tools::resolve(&self.registry, need).await? {
-                Resolved::Tool { id, json } => {
-                    let run_id = &answer.row.id;
-                    self.store.note_tool(run_id, of_try, &id, operation).await?;
-                    grant.tool_json = json;
-                }
-                Resolved::Served(tool) => {
-                    let run_id = &answer.row.id;
-                    self.store
-                        .note_tool(run_id, of_try, &tool.id, operation)
-                        .await?;
-                    return self.request(answer, position, &account, tool).await;
-                }
-                Resolved::Refused(message) => return Ok(Granted::Refused(message)),
-            }
-        }
-        Ok(Granted::Inside(Box::new(grant)))
-    }
-
-    /// What is requested of whoever serves the step's tool, or why that can't be.
-    async fn request(
-        &self,
-        answer: &Answer,
-        position: usize,
-        account: &str,
-        tool: ServedTool,
-    ) -> Result<Granted, Error> {
-        if self.outside == Outside::Alone {
-            return Ok(Granted::Refused(format!(
-                "tool \"{}\" is served by an outside consumer (connector: kafka), which this \
-                 installation's own bus doesn't reach: set bus.url to kafka://host:port",
-                tool.name
-            )));
-        }
-        let pipeline_name = self.store.name_of(&answer.row).await?;
-        let request = news::step_requested(&answer.row, &answer.run, position);
-        let request = StepRequested {
-            account: account.to_owned(),
-            pipeline_name,
-            actor: Some(news::actor_message(&from_json(&answer.row.started_by)?)),
-            ..request
-        };
-        let parameters: HashMap<String, String> = from_json(&answer.row.parameters)?;
-        let planned = &answer.run.plan.steps[position];
-        let called = tools::call(planned, &parameters, &answer.run.outputs());
-        let called = called.and_then(|(operation, parameters_json)| {
-            let request = StepRequested {
-                tool: Some(tool),
-                operation,
-                parameters_json,
-                ..request
-            };
-            // Said here, where it fails the step; later it would fail the executor's call.
-            match outbox::Announcement::of(&request) {
-                Ok(_) => Ok(request),
-                Err(error) => Err(error.to_string()),
-            }
-        });
-        Ok(match called {
-            Ok(request) => Granted::Outside(Box::new(request)),
-            Err(why) => Granted::Refused(why),
-        })
-    }
-
-    async fn hand_over(
-        &self,
-        answer: &mut Answer,
-        position: usize,
-        request: StepRequested,
-    ) -> Result<(), Error> {
-        let (run_id, attempt) = (answer.row.id.clone(), answer.run.attempt);
-        let handover = Handover { position, request };
-        let mut next = self.calls.hand_over(&run_id, attempt, handover).await?;
-        next.granted.append(&mut answer.granted);
-        *answer = next;
-        Ok(())
-    }
-
-    async fn account_of(&self, answer: &Answer, step: &steps::plan::Step) -> Result<String, Error> {
-        if step.secrets.is_empty() && !matches!(step.kind, steps::Kind::Tool(_)) {
-            return Ok(String::new());
-        }
-        self.store.account_of(&answer.row.pipeline_id).await
-    }
-
-    async fn refuse_step(
-        &self,
-        answer: &mut Answer,
-        position: usize,
-        message: String,
-    ) -> Result<(), Error> {
-        let failed = StepReport {
-            position,
-            of_try: answer.run.steps[position].progress.tries,
-            outcome: Outcome::Failed,
-            exit_code: None,
-            message,
-            outputs: BTreeMap::new(),
-            ended_at_ms: answer.now_ms,
-        };
-        let last_seq = answer.run.last_seq;
-        let attempt = answer.run.attempt;
-        let reports = move |_: &Run| Ok(vec![failed.clone()]);
-        let mut next = self
-            .calls
-            .report(&answer.row.id, attempt, reports, last_seq)
-            .await?;
-        next.granted.append(&mut answer.granted);
-        *answer = next;
-        Ok(())
     }
 }
 
@@ -388,74 +218,4 @@ impl wire::attempts_server::Attempts for Attempts {
             attempts: attempts.collect(),
         }))
     }
-}
-
-fn verdict(verdict: Verdict) -> BeginAttemptResponse {
-    BeginAttemptResponse {
-        verdict: verdict.into(),
-        ..Default::default()
-    }
-}
-
-fn begun_message(
-    answer: &Answer,
-    grants: Vec<Grant>,
-    pipeline_name: String,
-) -> Result<BeginAttemptResponse, Error> {
-    let outputs = answer.run.outputs();
-    let workspace_id = answer.row.workspace_id.as_ref();
-    let workspace_id = workspace_id.unwrap_or(&answer.row.id);
-    Ok(BeginAttemptResponse {
-        verdict: Verdict::Begun.into(),
-        pipeline_id: answer.row.pipeline_id.clone(),
-        pipeline_name,
-        run_count: answer.row.run_count,
-        plan_json: crate::record::to_json(&*answer.run.plan),
-        parameters: from_json(&answer.row.parameters)?,
-        grants,
-        outputs,
-        stop: stop(&answer.run).into(),
-        debugging: answer.row.debugging,
-        wake_after_ms: wake_after_ms(answer),
-        waits_for: String::new(),
-        workspace_id: workspace_id.clone(),
-        workspace_base: answer.row.workspace_base.cast_unsigned(),
-    })
-}
-
-fn stop(run: &Run) -> contracts::message::StopMode {
-    news::stop_mode(run.stop.as_ref().map(|stop| stop.mode))
-}
-
-fn wake_after_ms(answer: &Answer) -> u32 {
-    let is_over = answer.run.state == State::Waiting || answer.run.state.is_final();
-    match answer.wake_ms {
-        Some(due_ms) if !is_over => {
-            u32::try_from((due_ms - answer.now_ms).max(1)).unwrap_or(u32::MAX)
-        }
-        Some(_) | None => 0,
-    }
-}
-
-fn step_report(run: &Run, step: &wire::StepReport) -> Result<StepReport, Error> {
-    let outcome = match step.outcome() {
-        wire::Outcome::Succeeded => Outcome::Succeeded,
-        wire::Outcome::Warned => Outcome::Warned,
-        wire::Outcome::Failed => Outcome::Failed,
-        wire::Outcome::TimedOut => Outcome::TimedOut,
-        wire::Outcome::Cancelled => Outcome::Cancelled,
-        wire::Outcome::Unspecified => {
-            return Err(Error::Invalid("a step's report needs an outcome".into()));
-        }
-    };
-    let unknown = || Error::Invalid(format!("the plan has no step \"{}\"", step.step_id));
-    Ok(StepReport {
-        position: run.plan.index_of(&step.step_id).ok_or_else(unknown)?,
-        of_try: step.r#try,
-        outcome,
-        exit_code: step.exit_code,
-        message: step.message.chars().take(4096).collect(),
-        outputs: step.outputs.clone().into_iter().collect(),
-        ended_at_ms: step.ended_at_ms,
-    })
 }
