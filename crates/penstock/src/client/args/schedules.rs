@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{List, NAME, With, key_value};
+use super::runs::key_value;
+use super::{List, NAME, With};
 use crate::client::help::schedules as help;
 
 /// Commands about schedules.
