@@ -26,12 +26,14 @@ mod conflicts;
 mod custody;
 mod gates;
 mod locked;
+mod overview;
 mod pipelines;
 mod prune;
 mod reads;
 mod resumes;
 mod scheduled;
 mod served;
+mod shown;
 mod starts;
 mod stops;
 mod tools;
@@ -42,10 +44,12 @@ pub(crate) use calls::{Answer, Begun, Calls, Handover};
 pub(crate) use conflicts::{Blocker, fault as conflict_fault, itself as conflict_itself};
 pub(crate) use custody::{Lock, NewOwner};
 pub(crate) use gates::{Decide, Decided};
+pub(crate) use overview::{AT_ONCE, Overview, StepIds};
 pub(crate) use pipelines::{Define, Owner};
 pub(crate) use reads::Which;
 pub(crate) use scheduled::{Overlap, Scheduled, Slot, Started as ScheduledStarted};
 pub(crate) use served::Replied;
+pub(crate) use shown::{Shown, ShownChild};
 pub(crate) use starts::{Origin, Start, Wishes};
 pub(crate) use stops::StopAll;
 pub(crate) use tools::{ToolPipeline, ToolRun};
@@ -136,12 +140,16 @@ impl Store {
             plan: Arc::new(plan),
             pipeline_name: name.ok_or_else(gone)?.into(),
         };
+        self.remember(key, pinned.clone());
+        Ok(pinned)
+    }
+
+    fn remember(&self, key: (String, i32), pinned: Pinned) {
         let mut remembered = self.remembered();
         if remembered.len() >= REMEMBERED {
             remembered.clear();
         }
-        remembered.insert(key, pinned.clone());
-        Ok(pinned)
+        remembered.insert(key, pinned);
     }
 
     async fn plan(

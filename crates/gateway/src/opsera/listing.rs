@@ -201,6 +201,9 @@ impl Walk {
 impl ListQuery {
     /// The document as JSON, if it is asked for.
     fn written(&self, document: &Document) -> Option<String> {
+        if self.takes_all() && self.fields.is_empty() {
+            return serde_json::to_string(document).ok();
+        }
         let fields = serde_json::to_value(document).ok()?;
         if !self.takes(&fields) {
             return None;
@@ -209,6 +212,18 @@ impl ListQuery {
             return serde_json::to_string(document).ok();
         }
         Some(self.shown(fields).to_string())
+    }
+
+    fn takes_all(&self) -> bool {
+        let asked = [
+            &self.search,
+            &self.tag,
+            &self.status,
+            &self.kind,
+            &self.owner,
+            &self.active,
+        ];
+        asked.iter().all(|it| it.is_empty())
     }
 
     fn takes(&self, document: &Value) -> bool {

@@ -51,6 +51,10 @@ pub(crate) type Tail = Vec<Result<QueryActivityResponse, Status>>;
 #[derive(Default)]
 pub(crate) struct Behind {
     pub(crate) pipeline: Pipeline,
+    /// Pipelines of a list beyond the usual three.
+    pub(crate) more_pipelines: i64,
+    /// Calls of all services.
+    pub(crate) calls: usize,
     pub(crate) runs: BTreeMap<i64, Run>,
     /// What the next calls of the pipeline service fail with, first to last.
     pub(crate) failures: VecDeque<Status>,
@@ -289,7 +293,9 @@ impl Fake {
         &self,
         answer: impl FnOnce(&mut Behind) -> Result<T, Status>,
     ) -> Result<Response<T>, Status> {
-        answer(&mut self.behind.lock().unwrap()).map(Response::new)
+        let mut behind = self.behind.lock().unwrap();
+        behind.calls += 1;
+        answer(&mut behind).map(Response::new)
     }
 
     fn of_pipeline<T>(

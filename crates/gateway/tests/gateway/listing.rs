@@ -35,3 +35,22 @@ async fn a_page_that_is_none_is_refused() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
     }
 }
+
+#[tokio::test]
+async fn a_hundred_pipelines_are_one_call() {
+    for (more, query, expected, calls) in [
+        (0, "", 3, 1),
+        (97, "", 100, 1),
+        (247, "", 250, 3),
+        (247, "?size=50", 50, 1),
+        (9_997, "", 1000, 10),
+    ] {
+        let world = World::new();
+        world.set(|behind| behind.more_pipelines = more);
+        // Who asks is asked for once.
+        assert_eq!(count(&world, "?size=1").await, 1);
+        world.set(|behind| behind.calls = 0);
+        assert_eq!(count(&world, query).await, expected, "{more} {query}");
+        world.set(|behind| assert_eq!(behind.calls, calls, "{more} {query}"));
+    }
+}

@@ -1,16 +1,18 @@
 //! Decisions at gates: parse, act, answer.
 
+use std::collections::BTreeMap;
+
 use contracts::pipeline as wire;
 
 use super::view;
 use crate::Error;
 use crate::caller::Caller;
-use crate::entity::{decision, pipeline, run};
+use crate::entity::{decision, pipeline};
 use crate::news;
 use crate::record::from_json;
 use crate::run::{Actor, Run};
 use crate::state::State;
-use crate::store::{Decide, Decided, Store};
+use crate::store::{Decide, Decided, ShownChild, Store};
 use steps::flow::StepState;
 
 /// What somebody decides about a pipeline that was found.
@@ -80,38 +82,33 @@ fn decided(row: &decision::Model) -> Result<wire::GateDecision, Error> {
 }
 
 /// Shows which runs child steps are, and what those that are open ask of people.
-pub(super) async fn show_children(
-    store: &Store,
-    run_id: &str,
+pub(super) fn show_children(
+    children: BTreeMap<usize, ShownChild>,
     steps: &mut [wire::RunStep],
 ) -> Result<(), Error> {
-    for (position, child) in store.children_of(run_id).await? {
+    for (
+        position,
+        ShownChild {
+            row,
+            pipeline_name,
+            gate: open,
+        },
+    ) in children
+    {
         let Some(step) = steps.get_mut(position) else {
             continue;
         };
-        let state: State = child.state.parse().map_err(Error::Row)?;
+        let state: State = row.state.parse().map_err(Error::Row)?;
         step.child = Some(wire::ChildRun {
-            pipeline_name: store.name_of(&child).await?,
-            run_id: child.id.clone(),
-            pipeline_id: child.pipeline_id.clone(),
-            run_count: child.run_count,
+            pipeline_name: pipeline_name.as_ref().to_owned(),
+            run_id: row.id,
+            pipeline_id: row.pipeline_id,
+            run_count: row.run_count,
             state: news::state(state).into(),
         });
-        if !state.is_final() {
-            step.gate = gate_below(store, &child).await?;
+        if let Some(open) = open {
+            step.gate = gate(&open.run, open.position, &open.decisions)?;
         }
     }
     Ok(())
-}
-
-/// What the gate asks that a run, or one below it, waits at.
-async fn gate_below(store: &Store, row: &run::Model) -> Result<Option<wire::Gate>, Error> {
-    let Some((run_id, position)) = store.open_gate(row).await? else {
-        return Ok(None);
-    };
-    let row = store.run_row(&run_id).await?;
-    let run = store.with_steps(&row).await?;
-    let made = store.decisions(&run_id).await?;
-    let made = made.get(&i32::try_from(position).unwrap_or(i32::MAX));
-    gate(&run, position, made.map(Vec::as_slice).unwrap_or_default())
 }

@@ -231,8 +231,10 @@ impl wire::pipelines_server::Pipelines for Pipelines {
         let caller = Caller::of(request.caller)?;
         let row = self.find(&caller, request.pipeline, Right::View).await?;
         if request.definition_only {
-            let view = view::defined(&self.store, &row, &caller);
-            return Ok(Response::new(view.await?));
+            let defined = view::defined(&self.store, &[row], &caller).await?;
+            return Ok(Response::new(
+                defined.into_iter().next().unwrap_or_default(),
+            ));
         }
         let view = view::pipeline(&self.store, &row, &caller, false);
         Ok(Response::new(view.await?))
@@ -258,17 +260,9 @@ impl wire::pipelines_server::Pipelines for Pipelines {
         let pipelines = if request.brief {
             view::brief(&self.store, &page.rows, &caller).await?
         } else if request.definition_only {
-            let mut defined = Vec::with_capacity(page.rows.len());
-            for row in &page.rows {
-                defined.push(view::defined(&self.store, row, &caller).await?);
-            }
-            defined
+            view::defined(&self.store, &page.rows, &caller).await?
         } else {
-            let mut whole = Vec::with_capacity(page.rows.len());
-            for row in &page.rows {
-                whole.push(view::pipeline(&self.store, row, &caller, false).await?);
-            }
-            whole
+            view::pipelines(&self.store, &page.rows, &caller).await?
         };
         Ok(Response::new(wire::ListPipelinesResponse {
             pipelines,

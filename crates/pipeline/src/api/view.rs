@@ -1,7 +1,5 @@
 //! Pipelines and runs as they are answered.
 
-use std::collections::BTreeMap;
-
 use contracts::access::Right;
 use contracts::message;
 use contracts::pipeline as wire;
@@ -9,13 +7,15 @@ use contracts::pipeline as wire;
 use super::gates;
 use crate::Error;
 use crate::caller::Caller;
-use crate::entity::{pipeline, run};
+use crate::entity::{pipeline, run, version};
 use crate::news;
 use crate::record::{self, from_json};
 use crate::rules::without_step_details;
 use crate::run::{Actor, Run, Stop};
 use crate::state::State;
-use crate::store::{Blocker, Lock, Store, ToolPipeline, ToolRun};
+use crate::store::{
+    AT_ONCE, Blocker, Lock, Overview, Shown, StepIds, Store, ToolPipeline, ToolRun,
+};
 
 /// A run without its steps, as lists show it.
 pub(crate) fn summary(row: &run::Model, pipeline: &pipeline::Model) -> Result<wire::Run, Error> {
@@ -80,22 +80,37 @@ fn ended_by(row: &run::Model, stop: Option<&Stop>) -> Result<Option<message::Act
     Ok(actor.map(news::actor_message))
 }
 
-/// A run with its steps and, while it is queued, its position.
+/// A run with its steps and, while it is queued, its position and what keeps it from beginning.
 pub(crate) async fn whole(
     store: &Store,
     row: &run::Model,
     pipeline: &pipeline::Model,
     caller: &Caller,
 ) -> Result<wire::Run, Error> {
-    let mut view = summary(row, pipeline)?;
     let ids = store.step_ids(&row.pipeline_id).await?;
-    let run = store.with_steps(row).await?;
-    let has_gates = run.plan.steps.iter().any(|it| it.kind.gate().is_some());
-    let mut decisions = if has_gates {
-        store.decisions(&row.id).await?
-    } else {
-        BTreeMap::new()
-    };
+    let shown = store.shown_run(row).await?;
+    let is_queued = shown.run.state == State::Queued;
+    let mut view = with_steps(shown, pipeline, &ids)?;
+    if is_queued && pipeline.has_conflicts && row.started_at_ms.is_none() {
+        view.blocked_by = match store.blocker(row).await? {
+            Some((found, pipeline)) => Some(blocker(&found, pipeline, caller)?),
+            None => None,
+        };
+    }
+    Ok(view)
+}
+
+/// A run with its steps.
+fn with_steps(shown: Shown, pipeline: &pipeline::Model, ids: &StepIds) -> Result<wire::Run, Error> {
+    let Shown {
+        row,
+        run,
+        mut decisions,
+        children,
+        position: queue_position,
+    } = shown;
+    let mut view = summary(&row, pipeline)?;
+    view.queue_position = queue_position;
     for (position, planned) in run.plan.steps.iter().enumerate() {
         let known = ids.get(&planned.id);
         let (id, number) = known
@@ -108,18 +123,7 @@ pub(crate) async fn whole(
             ..step(&run, position, id)
         });
     }
-    if run.plan.steps.iter().any(|it| it.kind.child().is_some()) {
-        gates::show_children(store, &row.id, &mut view.steps).await?;
-    }
-    if row.state == State::Queued.name() {
-        view.queue_position = u32::try_from(store.position(row).await?).unwrap_or(u32::MAX);
-        if pipeline.has_conflicts && row.started_at_ms.is_none() {
-            view.blocked_by = match store.blocker(row).await? {
-                Some((found, pipeline)) => Some(blocker(&found, pipeline, caller)?),
-                None => None,
-            };
-        }
-    }
+    gates::show_children(children, &mut view.steps)?;
     Ok(view)
 }
 
@@ -158,40 +162,58 @@ fn step(run: &Run, position: usize, id: String) -> wire::RunStep {
     }
 }
 
-/// A pipeline with its definition, as far as the caller may see it, and nothing besides.
+/// Pipelines with their definitions, as far as the caller may see them, and nothing besides.
 pub(crate) async fn defined(
     store: &Store,
-    row: &pipeline::Model,
+    rows: &[pipeline::Model],
     caller: &Caller,
-) -> Result<wire::Pipeline, Error> {
-    let head = head(row, caller)?;
-    let version = store.version(row).await?;
-    Ok(wire::Pipeline {
-        definition_json: if head.hides_steps {
-            without_step_details(&version.definition)?
-        } else {
-            version.definition
-        },
-        ..head
-    })
+) -> Result<Vec<wire::Pipeline>, Error> {
+    let mut views = Vec::with_capacity(rows.len());
+    for some in rows.chunks(AT_ONCE) {
+        let mut versions = store.versions(some).await?;
+        for row in some {
+            let head = head(row, caller)?;
+            let version = versions.remove(&row.id).ok_or_else(|| gone(row))?;
+            views.push(wire::Pipeline {
+                definition_json: definition(version, head.hides_steps)?,
+                ..head
+            });
+        }
+    }
+    Ok(views)
 }
 
-/// Pipelines without their definitions and steps, and with a summary of their latest runs: a query for
-/// all of them, so that long lists cost little.
+fn gone(row: &pipeline::Model) -> Error {
+    Error::Row(format!("the version of {} is gone", row.id))
+}
+
+fn definition(version: version::Model, hides_steps: bool) -> Result<String, Error> {
+    if hides_steps {
+        without_step_details(&version.definition)
+    } else {
+        Ok(version.definition)
+    }
+}
+
+/// Pipelines without their definitions and steps, and with a summary of their latest runs, so that
+/// long lists cost little.
 pub(crate) async fn brief(
     store: &Store,
     rows: &[pipeline::Model],
     caller: &Caller,
 ) -> Result<Vec<wire::Pipeline>, Error> {
-    let mut latest = store.latest_of(rows).await?;
-    let view = |row: &pipeline::Model| {
-        let run = latest.remove(&row.id);
-        Ok(wire::Pipeline {
-            latest_run: run.map(|run| summary(&run, row)).transpose()?,
-            ..head(row, caller)?
-        })
-    };
-    rows.iter().map(view).collect()
+    let mut views = Vec::with_capacity(rows.len());
+    for some in rows.chunks(AT_ONCE) {
+        let mut latest = store.latest_of(some).await?;
+        for row in some {
+            let run = latest.remove(&row.id);
+            views.push(wire::Pipeline {
+                latest_run: run.map(|run| summary(&run, row)).transpose()?,
+                ..head(row, caller)?
+            });
+        }
+    }
+    Ok(views)
 }
 
 /// What a pipeline's own row says.
@@ -224,10 +246,36 @@ pub(crate) async fn pipeline(
     caller: &Caller,
     created: bool,
 ) -> Result<wire::Pipeline, Error> {
-    let standing = caller.standing(row)?;
-    let version = store.version(row).await?;
-    let ids = store.step_ids(&row.id).await?;
-    let plan: steps::Plan = from_json(&version.plan)?;
+    let found = pipelines(store, std::slice::from_ref(row), caller).await?;
+    let view = found.into_iter().next().ok_or_else(|| gone(row))?;
+    Ok(wire::Pipeline { created, ..view })
+}
+
+/// The same of many.
+pub(crate) async fn pipelines(
+    store: &Store,
+    rows: &[pipeline::Model],
+    caller: &Caller,
+) -> Result<Vec<wire::Pipeline>, Error> {
+    let mut views = Vec::with_capacity(rows.len());
+    for some in rows.chunks(AT_ONCE) {
+        let mut overviews = store.overviews(some).await?;
+        for row in some {
+            let overview = overviews.remove(&row.id).ok_or_else(|| gone(row))?;
+            views.push(shown(overview, row, caller)?);
+        }
+    }
+    Ok(views)
+}
+
+fn shown(
+    overview: Overview,
+    row: &pipeline::Model,
+    caller: &Caller,
+) -> Result<wire::Pipeline, Error> {
+    let head = head(row, caller)?;
+    let ids = overview.step_ids;
+    let plan: steps::Plan = from_json(&overview.version.plan)?;
     let steps = plan.steps.into_iter().filter_map(|step| {
         let known = ids.get(&step.id)?;
         let (id, number) = (known.id.clone(), known.number);
@@ -238,26 +286,21 @@ pub(crate) async fn pipeline(
             name: step.name,
         })
     });
-    let definition = if Right::ViewSteps.is_of(standing) {
-        version.definition
-    } else {
-        without_step_details(&version.definition)?
+    let latest = overview.latest;
+    let latest = latest.map(|it| with_steps(it, row, &ids)).transpose()?;
+    let is_current = |run: &&wire::Run| {
+        let was_reset = row.run_count <= row.reset_run_count;
+        !was_reset || run.ended_at_ms == 0
     };
-    let mut view = wire::Pipeline {
-        definition_json: definition,
+    let ended = overview.ended.map(|run| summary(&run, row)).transpose()?;
+    Ok(wire::Pipeline {
         steps: steps.collect(),
-        created,
-        ..head(row, caller)?
-    };
-    if row.run_count > 0 {
-        let latest = whole(store, &store.run_of(row, 0).await?, row, caller).await?;
-        let shown = row.run_count > row.reset_run_count || latest.ended_at_ms == 0;
-        view.current_run = shown.then(|| latest.clone());
-        view.latest_run = Some(latest);
-        let ended = store.latest_ended(&row.id).await?;
-        view.latest_ended_run = ended.map(|run| summary(&run, row)).transpose()?;
-    }
-    Ok(view)
+        definition_json: definition(overview.version, head.hides_steps)?,
+        current_run: latest.as_ref().filter(is_current).cloned(),
+        latest_run: latest,
+        latest_ended_run: ended,
+        ..head
+    })
 }
 
 fn lock(lock: Lock) -> wire::Lock {

@@ -6,15 +6,12 @@
 mod open;
 mod overdue;
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use contracts::access::Right;
 use runtime::clock;
 use sea_orm::ActiveValue::Set;
-use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-};
+use sea_orm::{ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _};
 
 use super::Store;
 use super::locked::Locked;
@@ -23,6 +20,7 @@ use crate::caller::Caller;
 use crate::entity::{decision, pipeline, run};
 use crate::record::{from_json, to_json};
 use crate::run::{Actor, Decision, Refusal};
+pub(super) use open::OpenGate;
 
 /// What somebody wants to decide.
 #[derive(Debug, Clone)]
@@ -128,24 +126,6 @@ impl Store {
             let row = self.run_row(parent_id).await?;
             Ok(Decided { row, repeated })
         })
-    }
-
-    /// The decisions at the gates of a run, by position, in the order in which they were made.
-    pub(crate) async fn decisions(
-        &self,
-        run_id: &str,
-    ) -> Result<BTreeMap<i32, Vec<decision::Model>>, Error> {
-        let rows = decision::Entity::find()
-            .filter(decision::Column::RunId.eq(run_id))
-            .order_by_asc(decision::Column::AtMs)
-            .order_by_asc(decision::Column::UserId)
-            .all(self.database.reader())
-            .await?;
-        let mut by_position: BTreeMap<i32, Vec<_>> = BTreeMap::new();
-        for row in rows {
-            by_position.entry(row.position).or_default().push(row);
-        }
-        Ok(by_position)
     }
 }
 

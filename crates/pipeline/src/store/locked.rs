@@ -205,28 +205,14 @@ impl Store {
         Ok(all)
     }
 
-    /// Reads runs with their steps as they are now, without a lock. Those that can't be read are
-    /// left out.
-    pub(super) async fn peek_all(
+    /// Reads a run with its steps as it is now, without a lock. None if it can't be read.
+    pub(super) async fn peek(
         &self,
         tx: &impl ConnectionTrait,
-        ids: Vec<String>,
-    ) -> Result<Vec<Run>, Error> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = run::Entity::find()
-            .filter(run::Column::Id.is_in(ids))
-            .all(tx)
-            .await?;
-        let mut steps = steps_of(tx, &rows).await?;
-        let mut runs = Vec::with_capacity(rows.len());
-        for row in rows {
-            let its_steps = steps.remove(&row.id).unwrap_or_default();
-            let plan = self.plan(tx, &row.pipeline_id, row.version).await?;
-            runs.extend(record::read(&row, its_steps, plan).ok());
-        }
-        Ok(runs)
+        row: &run::Model,
+    ) -> Result<Option<Run>, Error> {
+        let mut read = self.runs_of(tx, vec![row.clone()]).await?;
+        Ok(read.pop().and_then(|(_, run)| run.ok()))
     }
 
     async fn read(
@@ -281,7 +267,7 @@ impl Store {
 
 /// The steps of runs by their runs' ids. A run that waits for its first attempt has none yet, unless
 /// it goes on from another.
-async fn steps_of(
+pub(super) async fn steps_of(
     tx: &impl ConnectionTrait,
     rows: &[run::Model],
 ) -> Result<HashMap<String, Vec<run_step::Model>>, Error> {

@@ -291,44 +291,6 @@ impl Store {
         row.ok_or_else(|| Error::NoSuchRun(id.to_owned()))
     }
 
-    /// The latest runs of pipelines, by the pipelines' ids.
-    pub(crate) async fn latest_of(
-        &self,
-        pipelines: &[pipeline::Model],
-    ) -> Result<HashMap<String, run::Model>, Error> {
-        use run::Column;
-        let latest = |row: &pipeline::Model| {
-            Condition::all()
-                .add(Column::PipelineId.eq(&row.id))
-                .add(Column::RunCount.eq(row.run_count))
-        };
-        let mut found = HashMap::new();
-        let have_run: Vec<_> = pipelines.iter().filter(|row| row.run_count > 0).collect();
-        // A statement's conditions are limited in number.
-        for some in have_run.chunks(CHUNK) {
-            let any = some
-                .iter()
-                .fold(Condition::any(), |any, row| any.add(latest(row)));
-            let rows = run::Entity::find().filter(any);
-            let rows = rows.all(self.database.reader()).await?;
-            found.extend(rows.into_iter().map(|row| (row.pipeline_id.clone(), row)));
-        }
-        Ok(found)
-    }
-
-    /// The latest run of a pipeline that has ended.
-    pub(crate) async fn latest_ended(
-        &self,
-        pipeline_id: &str,
-    ) -> Result<Option<run::Model>, Error> {
-        let latest = run::Entity::find()
-            .filter(run::Column::PipelineId.eq(pipeline_id))
-            .filter(run::Column::EndedAtMs.is_not_null())
-            .order_by_desc(run::Column::RunCount)
-            .limit(1);
-        Ok(latest.one(self.database.reader()).await?)
-    }
-
     /// A page of a pipeline's runs below a number, newest first.
     pub(crate) async fn runs(
         &self,

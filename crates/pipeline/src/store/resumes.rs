@@ -85,7 +85,7 @@ impl Store {
             .one(tx)
             .await?;
         let row = row.ok_or_else(|| nothing("its latest run is gone"))?;
-        let run = self.peek_all(tx, vec![row.id.clone()]).await?.pop();
+        let run = self.peek(tx, &row).await?;
         let run = run.ok_or_else(|| nothing("its latest run can't be read"))?;
         run.resumed(latest).map_err(nothing)?;
         if is_old(&row, now_ms) {

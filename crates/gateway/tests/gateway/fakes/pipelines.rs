@@ -42,14 +42,15 @@ impl Pipelines for Fake {
     ) -> Result<Response<ListPipelinesResponse>, Status> {
         let ListPipelinesRequest { limit, cursor, .. } = request.into_inner();
         self.answer(|behind| {
-            // Three pipelines, numbered by the cursor.
+            // Numbered by the cursor.
+            let all = 3 + behind.more_pipelines;
             let from: i64 = cursor.parse().unwrap_or(0);
-            let to = (from + i64::from(limit)).min(3);
+            let to = (from + i64::from(limit)).min(all);
             let each = (from..to).map(|number| Pipeline {
                 number,
                 ..behind.pipeline.clone()
             });
-            let next_cursor = if to < 3 {
+            let next_cursor = if to < all {
                 to.to_string()
             } else {
                 String::new()

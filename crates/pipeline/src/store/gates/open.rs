@@ -1,5 +1,7 @@
 //! Which gate is meant, and whether one is open: at a run itself or at the child runs below it.
 
+use std::collections::HashMap;
+
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _, JoinType,
     QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -8,14 +10,46 @@ use sea_orm::{
 use super::Decide;
 use crate::Error;
 use crate::entity::{child, decision, pipeline, run, run_step};
+use crate::run::Run;
 use crate::store::Store;
 use crate::store::children::DEEPEST;
+use crate::store::shown::rows_of;
 
 /// Runs of a pipeline that may be looked at for a gate that isn't named.
 const OPEN: u64 = 100;
 
 /// Child runs of a level that are looked at for a decision that was made before.
 const BELOW: u64 = 1000;
+
+/// An open gate.
+pub(in crate::store) struct OpenGate {
+    pub(in crate::store) run_id: String,
+    pub(in crate::store) run: Run,
+    pub(in crate::store) position: usize,
+}
+
+/// Runs and the open child runs below them.
+#[derive(Default)]
+struct Below {
+    runs: HashMap<String, Run>,
+    /// By the parents' ids, in the order of their steps.
+    children: HashMap<String, Vec<String>>,
+}
+
+impl Below {
+    fn first_gate(&self, run_id: &str) -> Option<OpenGate> {
+        let run = self.runs.get(run_id)?;
+        if let Some((position, _)) = run.gates().next() {
+            return Some(OpenGate {
+                run_id: run_id.to_owned(),
+                run: run.clone(),
+                position,
+            });
+        }
+        let children = self.children.get(run_id)?;
+        children.iter().find_map(|child| self.first_gate(child))
+    }
+}
 
 impl Store {
     /// What a person decided last at a gate of a run or of the runs below it.
@@ -68,11 +102,7 @@ impl Store {
             let Some(child) = children.remove(&position) else {
                 continue;
             };
-            if self
-                .gate_below(self.database.reader(), &child)
-                .await?
-                .is_some()
-            {
+            if self.is_at_gate(self.database.reader(), &child).await? {
                 below.push((position, child));
             }
         }
@@ -88,35 +118,44 @@ impl Store {
         Err(Error::SeveralOpen(names.collect()))
     }
 
-    /// The open gate of a run or of the child runs below it: whose it is, and its position.
-    async fn gate_below(
-        &self,
-        db: &impl ConnectionTrait,
-        row: &run::Model,
-    ) -> Result<Option<(String, usize)>, Error> {
-        let mut next = vec![(row.id.clone(), 0)];
-        while let Some((run_id, depth)) = next.pop() {
-            let Some(run) = self.peek_all(db, vec![run_id.clone()]).await?.pop() else {
-                continue;
-            };
-            if let Some((position, _)) = run.gates().next() {
-                return Ok(Some((run_id, position)));
-            }
-            if depth < DEEPEST && run.open_children().next().is_some() {
-                let children = self.open_children(db, vec![run_id]).await?;
-                let ids = children.into_iter().rev().filter_map(|child| child.run_id);
-                next.extend(ids.map(|id| (id, depth + 1)));
-            }
-        }
-        Ok(None)
+    /// Whether a run waits for people, at its own gate or at one below it.
+    async fn is_at_gate(&self, db: &impl ConnectionTrait, row: &run::Model) -> Result<bool, Error> {
+        let gates = self.gates_below(db, vec![row.id.clone()]).await?;
+        Ok(!gates.is_empty())
     }
 
-    /// The same as it is now.
-    pub(crate) async fn open_gate(
+    /// The open gates of runs or of the child runs below them, the first of each, by the ids of the
+    /// runs. All runs of a level are read together.
+    pub(in crate::store) async fn gates_below(
         &self,
-        row: &run::Model,
-    ) -> Result<Option<(String, usize)>, Error> {
-        self.gate_below(self.database.reader(), row).await
+        db: &impl ConnectionTrait,
+        run_ids: Vec<String>,
+    ) -> Result<HashMap<String, OpenGate>, Error> {
+        let mut below = Below::default();
+        let mut next = run_ids.clone();
+        for depth in 0..=DEEPEST {
+            let mut parents = Vec::new();
+            for (row, run) in self.runs_of(db, rows_of(db, next).await?).await? {
+                let Ok(run) = run else { continue };
+                let has_gate = run.gates().next().is_some();
+                if !has_gate && depth < DEEPEST && run.open_children().next().is_some() {
+                    parents.push(row.id.clone());
+                }
+                below.runs.insert(row.id, run);
+            }
+            let children = self.open_children(db, parents).await?;
+            next = children.iter().filter_map(|it| it.run_id.clone()).collect();
+            if next.is_empty() {
+                break;
+            }
+            for child in children {
+                let its = below.children.entry(child.parent_id).or_default();
+                its.extend(child.run_id);
+            }
+        }
+        let gates = run_ids.into_iter();
+        let gates = gates.filter_map(|id| below.first_gate(&id).map(|gate| (id, gate)));
+        Ok(gates.collect())
     }
 
     pub(super) async fn run_to_decide(
@@ -130,7 +169,7 @@ impl Store {
         let mut at_gate = Vec::new();
         for row in self.open_runs(&pipeline.id).await? {
             let reader = self.database.reader();
-            if self.gate_below(reader, &row).await?.is_some() {
+            if self.is_at_gate(reader, &row).await? {
                 at_gate.push(row);
             }
         }
@@ -176,7 +215,7 @@ impl Store {
             .all(tx)
             .await?;
         for row in waiting {
-            if self.gate_below(tx, &row).await?.is_some() {
+            if self.is_at_gate(tx, &row).await? {
                 return Ok(true);
             }
         }
