@@ -45,6 +45,17 @@ pub(crate) struct Wishes {
     pub(crate) debugging: bool,
     /// Accept it though no step is enabled.
     pub(crate) allow_empty: bool,
+    /// What one of its gates asks instead of what the definition says; nothing to a resumed one.
+    pub(crate) ask: Ask,
+}
+
+/// What a gate of a run asks people.
+#[derive(Debug, Default)]
+pub(crate) struct Ask {
+    /// Which gate, the first one if it is empty.
+    pub(crate) gate: String,
+    /// Empty for what the definition says.
+    pub(crate) message: String,
 }
 
 /// Starts a run, trying again with the same key while the service is away.
@@ -95,6 +106,8 @@ impl Start {
             owner,
             debugging: self.wishes.debugging,
             allow_empty: self.wishes.allow_empty,
+            gate_message: self.wishes.ask.message,
+            gate: self.wishes.ask.gate,
         }
     }
 
@@ -109,6 +122,10 @@ impl Start {
         {
             digest.update((text.len() as u64).to_le_bytes());
             digest.update(text.as_bytes());
+        }
+        let ask = &self.wishes.ask;
+        if !ask.message.is_empty() {
+            digest.update(format!("{}\0{}", ask.gate, ask.message));
         }
         if let Some(run_count) = self.resume {
             digest.update(run_count.to_le_bytes());

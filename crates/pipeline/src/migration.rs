@@ -4,6 +4,7 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DatabaseBackend;
 
 mod acting;
+mod asked;
 mod children;
 mod gates;
 mod resume;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(scheduled::Scheduled),
             Box::new(tools::Tools),
             Box::new(acting::Acting),
+            Box::new(asked::Asked),
         ]
     }
 }

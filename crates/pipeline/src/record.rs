@@ -52,6 +52,7 @@ pub(crate) fn read(
         holder,
         lost_in_a_row: row.lost_in_a_row.cast_unsigned(),
         parked: false,
+        asked: row.asked.as_deref().map(from_json).transpose()?,
         stop: stop_of_row(row)?,
         cause: cause_of_row(row)?,
         reason: row.reason.clone(),

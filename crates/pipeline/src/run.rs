@@ -26,7 +26,7 @@ mod stop;
 mod tests;
 
 pub use child::ChildEnd;
-pub use gate::{Decision, Refusal};
+pub use gate::{Asked, Decision, Refusal};
 pub use parts::{Actor, AttemptEnd, EndCause, Holder, News, Run, StepRun, Verdict};
 pub use report::{Outcome, StepReport};
 pub use served::{Hearing, Reply, Served};
@@ -197,10 +197,11 @@ impl Run {
         self.end_step(position, state, now_ms);
     }
 
-    /// Parks a run that wants no executor, and queues one that wants one again.
+    /// Parks a run that wants no executor, and queues one that wants one again. One that waits stays
+    /// parked until a retry of what was done outside is due: [`Run::end_overdue`] looks at it then.
     fn rest(&mut self, next: &flow::Next) {
-        let works =
-            self.running().next().is_some() || !next.start.is_empty() || next.wake_ms.is_some();
+        let has_later = next.wake_ms.is_some() && self.state != State::Waiting;
+        let works = self.running().next().is_some() || !next.start.is_empty() || has_later;
         if works && self.parked {
             self.parked = false;
             if self.state == State::Waiting {

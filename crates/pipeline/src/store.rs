@@ -43,7 +43,7 @@ pub(crate) use attempts::Ending;
 pub(crate) use calls::{Answer, Begun, Calls, Handover};
 pub(crate) use conflicts::{Blocker, fault as conflict_fault, itself as conflict_itself};
 pub(crate) use custody::{Lock, NewOwner};
-pub(crate) use gates::{Decide, Decided};
+pub(crate) use gates::{Ask, Decide, Decided};
 pub(crate) use overview::{AT_ONCE, Overview, StepIds};
 pub(crate) use pipelines::{Define, Owner};
 pub(crate) use reads::Which;

@@ -20,7 +20,7 @@ use super::settings;
 use crate::Gateway;
 use crate::auth::Who;
 use crate::problem::Problem;
-use crate::start::{self, Start};
+use crate::start::{self, Ask, Start, Wishes};
 use crate::time::Time;
 
 /// What an action came to.
@@ -101,7 +101,13 @@ pub(crate) async fn run(
         key: start::key(&headers)?,
         unless_paused: true,
         resume: None,
-        ..Default::default()
+        wishes: Wishes {
+            ask: Ask {
+                gate: input.text("stepId").trim().to_owned(),
+                message: input.text("message").trim().to_owned(),
+            },
+            ..Wishes::default()
+        },
     };
     submitted(&gateway, &who, &input.pipeline_id, start).await
 }

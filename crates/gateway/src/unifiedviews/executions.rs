@@ -198,6 +198,7 @@ pub(crate) async fn create(
             owner: Some(acting.owner()),
             debugging,
             allow_empty: true,
+            ..Wishes::default()
         },
         ..Start::default()
     };

@@ -62,7 +62,7 @@ pub(super) fn gate(
         | StepState::Skipped => None,
     };
     Ok(Some(wire::Gate {
-        message: gate.message.to_owned(),
+        message: run.asks(position).to_owned(),
         contact: gate.contact.to_owned(),
         approvers: gate.approvers,
         self_approval: gate.self_approval,

@@ -17,7 +17,8 @@ use crate::record::from_json;
 use crate::reference::Reference;
 use crate::run::{EndCause, StopMode};
 use crate::store::{
-    Define, Origin, Owner, Start, StopAll, Store, Which, Wishes, conflict_fault, conflict_itself,
+    Ask, Define, Origin, Owner, Start, StopAll, Store, Which, Wishes, conflict_fault,
+    conflict_itself,
 };
 
 /// The service of pipelines.
@@ -318,6 +319,7 @@ impl wire::pipelines_server::Pipelines for Pipelines {
                 owner: request.owner.map(told_owner).transpose()?,
                 debugging: request.debugging,
                 allow_empty: request.allow_empty,
+                ask: ask(request.gate, request.gate_message)?,
             },
         };
         let started = self.store.start_run(start).await?;
@@ -474,6 +476,13 @@ fn told_owner(told: wire::Owner) -> Result<Owner, Error> {
         name: bounded("owner's name", told.name, 256)?,
         actor: Some(actor).filter(|it| !it.is_empty()),
     })
+}
+
+/// What a gate of a run is to ask, if that is said.
+fn ask(gate: String, message: String) -> Result<Option<Ask>, Error> {
+    let step = bounded("gate", gate, 64)?;
+    let message = bounded("message", message, 500)?;
+    Ok((!message.is_empty()).then_some(Ask { step, message }))
 }
 
 /// A user's key and a minted one have namespaces of their own.

@@ -131,6 +131,19 @@ fn user(id: &str, roles: &[&str]) -> Caller {
     }
 }
 
+fn start_of(pipeline: &Pipeline, key: &str) -> StartRunRequest {
+    StartRunRequest {
+        caller: Some(caller()),
+        pipeline: Some(PipelineRef {
+            text: pipeline.id.clone(),
+        }),
+        idempotency_key: key.into(),
+        fingerprint: "f".into(),
+        key_given: true,
+        ..Default::default()
+    }
+}
+
 impl Service {
     async fn define(&mut self, source: &str) -> Pipeline {
         let request = DefineRequest {
@@ -150,16 +163,7 @@ impl Service {
         pipeline: &Pipeline,
         key: &str,
     ) -> Result<StartRunResponse, tonic::Status> {
-        let request = StartRunRequest {
-            caller: Some(caller()),
-            pipeline: Some(PipelineRef {
-                text: pipeline.id.clone(),
-            }),
-            idempotency_key: key.into(),
-            fingerprint: "f".into(),
-            key_given: true,
-            ..Default::default()
-        };
+        let request = start_of(pipeline, key);
         let answer = self.pipelines.clone().start_run(request).await?;
         Ok(answer.into_inner())
     }

@@ -50,6 +50,8 @@ pub(crate) struct Model {
     pub(crate) slot: Option<String>,
     /// As its start said.
     pub(crate) on_behalf_of: String,
+    /// What its start lets a gate ask, as JSON.
+    pub(crate) asked: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

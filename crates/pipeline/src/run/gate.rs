@@ -21,6 +21,15 @@ pub struct Decision {
     pub message: String,
 }
 
+/// What a gate of a run asks, whatever the definition says.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Asked {
+    /// The gate, as the definition calls it.
+    pub step: String,
+    /// For people.
+    pub message: String,
+}
+
 /// Why a decision doesn't count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -38,6 +47,15 @@ impl Run {
             let is_open = matches!(step.progress.state, StepState::Waiting { .. });
             Some((position, planned.kind.gate()?)).filter(|_| is_open)
         })
+    }
+
+    /// What a gate asks people; nothing of a step that is none.
+    pub fn asks(&self, position: usize) -> &str {
+        let planned = &self.plan.steps[position];
+        match &self.asked {
+            Some(asked) if asked.step == planned.id => &asked.message,
+            Some(_) | None => planned.kind.gate().map_or("", |gate| gate.message),
+        }
     }
 
     /// Whether it waits for people and for nothing else.
@@ -85,7 +103,7 @@ impl Run {
         self.fail(EndCause::Rejected, position);
     }
 
-    /// Fails the outside steps whose time is over.
+    /// Fails the outside steps whose time is over, and asks for an executor where a retry is due.
     pub fn end_overdue(&mut self, now_ms: i64) {
         for position in 0..self.steps.len() {
             let StepState::Waiting { until_ms } = self.steps[position].progress.state else {
@@ -111,6 +129,7 @@ impl Run {
     pub(super) fn open(&mut self, position: usize, now_ms: i64) {
         let planned = &self.plan.steps[position];
         let limit = i64::try_from(planned.timeout_ms).ok().filter(|it| *it > 0);
+        let message = self.asks(position).to_owned();
         let step = &mut self.steps[position];
         step.progress.state = StepState::Waiting {
             until_ms: limit.map(|limit| now_ms.saturating_add(limit)),
@@ -118,7 +137,7 @@ impl Run {
         step.progress.tries += 1;
         step.started_at_ms = Some(now_ms);
         (step.exit_code, step.ended_at_ms, step.changed) = (None, None, true);
-        step.message = planned.kind.gate().map_or("", |gate| gate.message).into();
+        step.message = message;
         self.news.push(News::Step(position));
     }
 }

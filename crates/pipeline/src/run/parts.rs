@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use steps::{Plan, flow};
 
-use super::{Decision, Served, Stop};
+use super::{Asked, Decision, Served, Stop};
 use crate::state::State;
 
 /// Who did something, as the caller's service told.
@@ -87,6 +87,8 @@ pub struct Run {
     pub lost_in_a_row: u32,
     /// It wants no executor: what is left to do is done outside of them.
     pub parked: bool,
+    /// What its start lets a gate ask.
+    pub asked: Option<Asked>,
     /// The stop that holds, if one was accepted.
     pub stop: Option<Stop>,
     /// Why it ended, or is about to.

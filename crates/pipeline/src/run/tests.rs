@@ -38,6 +38,7 @@ fn run(source: &str) -> Run {
         holder: None,
         lost_in_a_row: 0,
         parked: false,
+        asked: None,
         stop: None,
         cause: None,
         reason: String::new(),
@@ -443,6 +444,7 @@ fn check(before: &Run, after: &Run) {
     assert!(asks, "nobody sees to the run");
     assert!(after.parked || after.state != State::Waiting);
     let awaits = after.gates().next().is_some() || after.open_children().next().is_some();
+    // None of these steps is served outside: what is parked has no retry before it.
     assert!(
         !after.parked || !after.works() && awaits,
         "a parked run has work, or nothing to wait for"

@@ -3,6 +3,7 @@
 //! **Invariants:** a person decides once at a gate, under the lock of the run's row; the decision,
 //! what follows from it and what is told of it commit together.
 
+mod asked;
 mod open;
 mod overdue;
 
@@ -20,6 +21,7 @@ use crate::caller::Caller;
 use crate::entity::{decision, pipeline, run};
 use crate::record::{from_json, to_json};
 use crate::run::{Actor, Decision, Refusal};
+pub(crate) use asked::Ask;
 pub(super) use open::OpenGate;
 
 /// What somebody wants to decide.

@@ -14,7 +14,7 @@ use sea_orm::{
     QuerySelect as _,
 };
 
-use super::{Owner, Store};
+use super::{Ask, Owner, Store};
 use crate::Error;
 use crate::caller::Caller;
 use crate::entity::{origin, pipeline, run};
@@ -67,6 +67,8 @@ pub(crate) struct Wishes {
     pub(crate) debugging: bool,
     /// Accept it though no step is enabled.
     pub(crate) allow_empty: bool,
+    /// What one of its gates asks.
+    pub(crate) ask: Option<Ask>,
 }
 
 /// A step that starts a run.
@@ -150,6 +152,9 @@ impl Store {
                 row.schedule_id = Set(Some(id));
                 row.schedule_number = Set(Some(number));
                 row.slot = Set(Some(slot));
+            }
+            if let Some(ask) = &start.wishes.ask {
+                row.asked = Set(self.asked(tx, pipeline, ask).await?);
             }
             start.wishes.note(&mut row);
             return Ok(run::Entity::insert(row).exec_with_returning(tx).await?);

@@ -92,3 +92,23 @@ async fn people_approve_and_deny() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_start_may_say_what_its_gate_asks() {
+    let world = World::new();
+    let gate = "2".repeat(24);
+    let more = format!(r#","stepId":"{gate}","message":"Ship it?""#);
+    for sent in [body(""), body(&more)] {
+        let answer = world.post("/api/v1/pipeline/run", &sent).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    }
+    world.set(|behind| {
+        let asked = behind
+            .starts
+            .iter()
+            .map(|it| (it.gate.as_str(), it.gate_message.as_str()));
+        let expected = [("", ""), (gate.as_str(), "Ship it?")];
+        assert_eq!(asked.collect::<Vec<_>>(), expected);
+        assert_ne!(behind.starts[0].fingerprint, behind.starts[1].fingerprint);
+    });
+}

@@ -160,3 +160,36 @@ async fn a_gate_whose_time_is_over_fails_by_itself() {
         (RunState::Failed, EndCause::StepTimedOut)
     );
 }
+
+#[tokio::test]
+async fn a_start_may_say_what_its_first_gate_asks() {
+    const TWO: &str = "{name: two, steps: [{id: a, approval: {message: First?}}, \
+                       {id: b, approval: {message: Second?}}, {id: c, run: 'true'}]}";
+    for mut service in stores::services().await {
+        let pipeline = service.define(TWO).await;
+        let by_id = pipeline.steps[1].id.clone();
+        for (run_count, (gate, expected)) in (1..).zip([
+            ("", ["Ship it?", "Second?"]),
+            (by_id.as_str(), ["First?", "Ship it?"]),
+            ("b", ["First?", "Ship it?"]),
+        ]) {
+            let request = StartRunRequest {
+                gate_message: "Ship it?".into(),
+                gate: gate.into(),
+                ..start_of(&pipeline, &format!("key {run_count}"))
+            };
+            service.pipelines.start_run(request).await.unwrap();
+            let run = service.run(&pipeline, run_count).await;
+            let asked = run.steps.iter().filter_map(|it| it.gate.as_ref());
+            let asked: Vec<_> = asked.map(|gate| gate.message.as_str()).collect();
+            assert_eq!(asked, expected, "{gate}");
+        }
+        let request = StartRunRequest {
+            gate_message: "Ship it?".into(),
+            gate: "c".into(),
+            ..start_of(&pipeline, "another")
+        };
+        let refused = service.pipelines.start_run(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    }
+}

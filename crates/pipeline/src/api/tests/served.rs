@@ -258,3 +258,28 @@ async fn a_request_that_can_not_be_made_fails_the_step() {
         assert!(message.contains(why), "{message}");
     }
 }
+
+#[tokio::test]
+async fn a_retry_of_a_served_step_takes_no_executor_before_it_is_due() {
+    const AGAIN: &str = "{name: again, steps: [{id: one, tool: {tool: farm, operation: grow}, \
+        retry: {attempts: 2, delay: 1s, jitter: 0}}]}";
+    for mut service in stores::services().await {
+        let mut steps = service.listen(Topic::Steps).await;
+        let pipeline = service.define(AGAIN).await;
+        let run = service.start(&pipeline, "a").await.unwrap();
+        service.begin(&run, 1, "x").await;
+        let first = steps.next::<StepRequested>().await;
+        tell(&service.bus, &ended(&first, StepOutcome::Failed), "1").await;
+        let is_retrying = |run: &Run| run.steps[0].state() == StepState::Retrying;
+        let retrying = service.once(&pipeline, is_retrying).await;
+        assert_eq!(retrying.state(), RunState::Waiting, "no slot is held");
+        let is_queued = |run: &Run| run.state() == RunState::Queued;
+        service.once(&pipeline, is_queued).await;
+        service.begin(&run, 2, "x").await;
+        let second = steps.next::<StepRequested>().await;
+        assert_eq!(second.request_id, format!("{}/one/2", run.id));
+        tell(&service.bus, &ended(&second, StepOutcome::Succeeded), "2").await;
+        let is_done = |run: &Run| run.state() == RunState::Succeeded;
+        service.once(&pipeline, is_done).await;
+    }
+}

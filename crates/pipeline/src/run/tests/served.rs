@@ -136,6 +136,13 @@ fn a_failed_try_is_requested_again_as_often_as_the_step_says() {
     let mut run = alone();
     run.hear(FAR, ended(Outcome::Failed), 10, 0.5);
     assert_eq!(states(&run)[1], Retrying { due_ms: 1010 });
+    run.end_overdue(1009);
+    assert_eq!(
+        run.state,
+        State::Waiting,
+        "no slot is held before it is due"
+    );
+    run.end_overdue(1010);
     assert!(run.is_queued(), "an executor is granted the next try");
     run.begin(2, holder(2), 1010);
     assert_eq!(run.grant(1010), [1]);
@@ -158,6 +165,7 @@ fn a_step_that_nobody_ends_in_time_fails_and_is_recalled() {
     run.end_overdue(60_001);
     assert_eq!(recalled(&run), 1);
     assert_eq!(states(&run)[1], Retrying { due_ms: 61_001 });
+    run.end_overdue(61_001);
     run.begin(2, holder(2), 61_001);
     run.grant(61_001);
     run.hand_over(1, 2, "farm", 61_001);
@@ -165,6 +173,15 @@ fn a_step_that_nobody_ends_in_time_fails_and_is_recalled() {
     assert_eq!(states(&run)[1], Failed);
     assert_eq!(run.cause, Some(EndCause::StepTimedOut));
     assert!(run.steps[1].message.contains("within 1m"));
+}
+
+#[test]
+fn a_stop_takes_away_a_retry_that_is_not_due_yet() {
+    let mut run = alone();
+    run.hear(FAR, ended(Outcome::Failed), 10, 0.5);
+    run.stop(graceful(StopMode::Graceful), 11);
+    assert_eq!(states(&run), [Succeeded, Cancelled, Skipped, Pending]);
+    assert!(run.is_queued(), "its finalizer is due");
 }
 
 #[test]

@@ -60,6 +60,7 @@ pub(in crate::store) fn run_row(
         schedule_number: Set(None),
         slot: Set(None),
         on_behalf_of: Set(String::new()),
+        asked: Set(None),
     }
 }
 
