@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::cgroup::Cgroup;
 
 /// Far longer than anything here takes on the slowest machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The variable that marks a test's processes.
 pub(crate) const MARK: &str = "KEEPER_TEST";
