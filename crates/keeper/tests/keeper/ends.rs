@@ -161,15 +161,9 @@ fn an_executor_killed_with_its_group_leaves_nothing_behind() {
     let (mut executor, output) = executor(&step);
     assert_eq!(output.recv().unwrap(), "ready");
     assert!(!survivors(&mark).is_empty());
-    let killed = Instant::now();
     kill_process_group(Pid::from_raw(pid(&executor)).unwrap(), Signal::KILL).unwrap();
     eventually("nothing is left", || survivors(&mark).is_empty());
     executor.wait().unwrap();
-    assert!(
-        killed.elapsed() < Duration::from_secs(5),
-        "took {:?}",
-        killed.elapsed()
-    );
 }
 
 fn what_a_killed_keeper_left_is_found_by_its_mark() {
