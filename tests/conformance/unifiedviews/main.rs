@@ -9,8 +9,11 @@
 mod catalogue;
 mod clients;
 mod disagreements;
+mod form;
+mod imports;
 mod negative;
 mod people;
+mod plugins;
 mod schedules;
 mod shapes;
 mod uv;
@@ -23,6 +26,8 @@ fn main() -> ExitCode {
         catalogue::stories(),
         people::stories(),
         schedules::stories(),
+        imports::stories(),
+        plugins::stories(),
         disagreements::stories(),
         clients::stories(),
         negative::stories(),
