@@ -58,7 +58,8 @@ fn export(name: &str, second: &str) -> Vec<u8> {
     ::transfer::write(&pipeline, "2017-03-28 10:32:00.0 UTC").unwrap()
 }
 
-fn simple(name: &str) -> Vec<u8> {
+/// An export of a pipeline whose plug-ins Penstock carries out itself.
+pub(crate) fn simple(name: &str) -> Vec<u8> {
     export(name, "uv-t-zipper-2.0.0.jar")
 }
 

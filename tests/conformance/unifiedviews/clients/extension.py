@@ -42,6 +42,22 @@ def wanted(method, path, body=None):
     return answer
 
 
+def switch_schedules(pipeline):
+    """Shows what is scheduled, and puts each schedule back with its switch turned."""
+    path = f"/pipelines/{pipeline}/schedules"
+    followed = []
+    for item in wanted("GET", path + "/~all/scheduledexecutions"):
+        assert item["start"] or item["afterPipelines"], item
+        followed += (item["afterPipelines"] or {}).values()
+    print("followed", *followed)
+    for schedule in wanted("GET", path):
+        schedule["enabled"] = not schedule["enabled"]
+        changed = wanted("PUT", f"{path}/{schedule['id']}", schedule)
+        assert changed["enabled"] == schedule["enabled"], changed
+        assert changed["firstExecution"] == schedule["firstExecution"], changed
+        assert changed["afterPipelines"] == schedule["afterPipelines"], changed
+
+
 def main():
     template, name = os.environ["TEMPLATE"], os.environ["NAME"]
     wanted("GET", "/pipelines?userExternalId=admin")
@@ -72,6 +88,7 @@ def main():
     last = wanted("GET", f"/pipelines/{pipeline}/executions/last")
     assert last["id"] == started["id"] and last["start"], last
     print("ended", last["status"])
+    switch_schedules(os.environ["SCHEDULED"])
     status, _ = ask("POST", "/pipelines", {**new, "name": name + "-2", "userExternalId": "nobody"})
     assert status == 404, status
 
