@@ -10,6 +10,9 @@
 //! that row's lock, follows [`state::State::after`], and commits with its announcement. The rules
 //! are in [`run`], without I/O; the transactions in `store`.
 
+// A future of a batch holds those of each transaction in it: an optimized build counts them all.
+#![recursion_limit = "256"]
+
 use std::sync::Arc;
 use std::time::Duration;
 
