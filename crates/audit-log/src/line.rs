@@ -91,8 +91,13 @@ pub(crate) fn of_run(event: &RunChanged) -> Option<Line> {
 
 /// The line of an attempt's beginning.
 pub(crate) fn of_beginning(event: &AttemptBegan) -> Line {
+    let waited = if event.waited {
+        ", after pipelines that it is in conflict with"
+    } else {
+        ""
+    };
     let text = format!(
-        "attempt {} began on executor {}",
+        "attempt {} began on executor {}{waited}",
         event.attempt, event.executor
     );
     of_attempt("attempt.began", event.at_ms, event.attempt, text)

@@ -203,6 +203,7 @@ pub(crate) fn began(attempt: u32) -> AttemptBegan {
         attempt,
         executor: "x".into(),
         at_ms: 1000 * i64::from(attempt),
+        waited: false,
     }
 }
 

@@ -126,6 +126,7 @@ impl Teller<'_> {
             attempt,
             executor: holder.executor.clone(),
             at_ms: self.now_ms,
+            waited: self.run.waited && attempt == 1,
         }
     }
 

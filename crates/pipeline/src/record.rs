@@ -61,6 +61,7 @@ pub(crate) fn read(
         ended_at_ms: row.ended_at_ms,
         last_seq: row.last_seq.cast_unsigned(),
         steps,
+        waited: false,
         news: Vec::new(),
     };
     run.parked = is_parked(&run);

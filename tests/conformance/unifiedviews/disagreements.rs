@@ -5,6 +5,7 @@ use harness::{Settings, Shape, Story, World, own, shared};
 use serde_json::{Value, json};
 
 use crate::uv::{Uv, fields};
+use crate::{imports, plugins, schedules};
 
 pub(crate) fn stories() -> Vec<Story> {
     let shared = shared![
@@ -140,5 +141,13 @@ async fn where_the_document_is_taken_literally(shape: Shape) {
         assert_eq!(one.json["userActorExternalId"], Value::Null);
         assert_eq!(fields(&one.text).len(), 5);
     }
+    // All else is the same under both settings.
+    what_is_being_cancelled_is_shown_as_running(&world).await;
+    the_flag_of_debugging_is_read_under_both_names(&world).await;
+    both_kinds_of_credentials_are_good(&world).await;
+    messages_are_english(&world).await;
+    schedules::are_as_everywhere(&world).await;
+    imports::are_as_everywhere(&world).await;
+    plugins::are_as_everywhere(&world).await;
     world.finish().await;
 }

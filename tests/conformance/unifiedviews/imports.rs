@@ -13,6 +13,7 @@ pub(crate) fn stories() -> Vec<Story> {
     shared![
         an_export_becomes_a_private_pipeline_of_its_user,
         a_pipeline_is_imported_beside_another_of_its_name,
+        who_imports_is_found_by_id_and_by_name,
         who_was_provisioned_with_an_actor_imports_for_it,
         schedules_are_imported_when_they_are_asked_for,
         data_of_users_are_passed_over,
@@ -21,6 +22,13 @@ pub(crate) fn stories() -> Vec<Story> {
         a_plugin_that_is_its_owners_alone_can_not_be_used,
         an_imported_pipeline_shows_its_configurations_in_events,
     ]
+}
+
+/// What holds under every setting.
+pub(crate) async fn are_as_everywhere(world: &World) {
+    a_pipeline_is_imported_beside_another_of_its_name(world).await;
+    who_imports_is_found_by_id_and_by_name(world).await;
+    a_form_with_two_boundaries_is_read_by_the_last(world).await;
 }
 
 const PATH: &str = "/pipelines/import";
@@ -134,6 +142,21 @@ async fn a_pipeline_is_imported_beside_another_of_its_name(world: &World) {
     assert_eq!(of_name(uv, &name).await, [first, second]);
     let body = json!({"name": name});
     assert_eq!(uv.post("/pipelines", &body).await.status, 409);
+}
+
+async fn who_imports_is_found_by_id_and_by_name(world: &World) {
+    let uv = Uv::of(world);
+    let (user, name) = (world.name("external"), world.name("Full name of"));
+    let body = json!({
+        "Subject.UPVSIdentityID": user, "Subject.FormattedName": name,
+        "Actor.UPVSIdentityID": user, "Actor.FormattedName": "x", "SPR.Roles": "User",
+    });
+    assert_eq!(uv.post("/users/create", &body).await.status, 200);
+    for called in [&user, &name] {
+        let form = Form::of("a.zip", &simple(&world.name("of-external")));
+        let made = form.text("userExternalId", called).send(uv, PATH).await;
+        assert_eq!(made.json["userExternalId"], user.as_str(), "{}", made.text);
+    }
 }
 
 async fn who_was_provisioned_with_an_actor_imports_for_it(world: &World) {

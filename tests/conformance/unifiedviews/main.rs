@@ -9,6 +9,7 @@
 mod catalogue;
 mod clients;
 mod disagreements;
+mod events;
 mod form;
 mod imports;
 mod negative;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         catalogue::stories(),
         people::stories(),
         schedules::stories(),
+        events::stories(),
         imports::stories(),
         plugins::stories(),
         disagreements::stories(),

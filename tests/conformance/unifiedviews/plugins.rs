@@ -22,6 +22,13 @@ pub(crate) fn stories() -> Vec<Story> {
     shared.into_iter().chain(own).collect()
 }
 
+/// What holds under every setting.
+pub(crate) async fn are_as_everywhere(world: &World) {
+    an_installer_with_two_boundaries_can_come_again(world).await;
+    what_is_refused_is_told_in_old_words_and_new_ones(world).await;
+    a_plugin_in_use_is_not_replaced(world).await;
+}
+
 const PATH: &str = "/import/dpu/jar";
 
 /// What a jar is called, and its key.
@@ -277,9 +284,7 @@ async fn who_is_no_administrator_imports_no_jar(world: &World) {
 
 async fn a_plugin_in_use_is_replaced_where_that_is_configured(shape: Shape) {
     let variable = "PENSTOCK_GATEWAY__UNIFIEDVIEWS__REPLACE_USED_PLUGINS";
-    let settings = Settings::of(shape)
-        .with(variable, "true")
-        .with("PENSTOCK_GATEWAY__UNIFIEDVIEWS__STRICT_DOCUMENT", "true");
+    let settings = Settings::of(shape).with(variable, "true");
     let world = World::start(settings).await;
     {
         let uv = Uv::of(&world);

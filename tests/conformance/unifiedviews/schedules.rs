@@ -23,6 +23,14 @@ pub(crate) fn stories() -> Vec<Story> {
     [own, edits::stories(), messages::stories(), next::stories()].concat()
 }
 
+/// What holds under every setting.
+pub(crate) async fn are_as_everywhere(world: &World) {
+    a_schedule_by_the_clock_is_written_to_the_letter(world).await;
+    what_a_schedule_says_fits_together(world).await;
+    a_schedule_without_a_type_has_the_one_that_it_looks_like(world).await;
+    dates_are_read_as_clients_write_them(world).await;
+}
+
 /// A time that no test lives to see.
 const FIRST: &str = "2100-01-01T15:15:15.555+0000";
 

@@ -184,6 +184,12 @@ fn an_attempt_s_life_is_told() {
         ..AttemptBegan::default()
     };
     assert_eq!(of_beginning(&began).text, "attempt 1 began on executor x");
+    let waited = AttemptBegan {
+        waited: true,
+        ..began
+    };
+    let text = "attempt 1 began on executor x, after pipelines that it is in conflict with";
+    assert_eq!(of_beginning(&waited).text, text);
     let ended = |how: AttemptEnd, last_seq| {
         let how = how.into();
         of_ending(&AttemptEnded {

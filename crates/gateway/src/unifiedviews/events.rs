@@ -1,6 +1,7 @@
 //! Events of an execution: the lines of a run's life in the words of the contract.
 //!
-//! A line becomes one event or two. An event's id is that of its execution with the line's number, so
+//! A line becomes one event or two. That an execution waits for pipelines which must not run at the same
+//! time is told with its request. An event's id is that of its execution with the line's number, so
 //! it stays; events of an execution are in the order of their ids.
 
 mod told;
@@ -94,15 +95,17 @@ async fn lines(gateway: &Gateway, run_id: &str) -> Result<Vec<Entry>, Problem> {
 fn events(pipeline: &Pipeline, run: &Run, lines: &[Entry]) -> Vec<View> {
     let instances = instances(pipeline, run);
     let mut events = Vec::new();
+    let mut waiting = told::waits(run, lines).then(told::waiting);
     for line in lines {
         let Some(entry) = &line.entry else { continue };
         let seq = i64::try_from(entry.seq).unwrap_or(i64::MAX);
         let first = run.number.saturating_mul(IDS);
         let instance = instances.get(entry.step_id.as_str());
-        for (number, told) in told::of(run, line, instance.map(|it| it.id))
-            .into_iter()
-            .enumerate()
-        {
+        let mut all = told::of(run, line, instance.map(|it| it.id));
+        if line.kind == "run.queued" {
+            all.extend(waiting.take());
+        }
+        for (number, told) in all.into_iter().enumerate() {
             let place = seq
                 .saturating_mul(4)
                 .saturating_add(i64::try_from(number).unwrap_or(3));

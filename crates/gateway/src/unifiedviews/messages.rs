@@ -175,3 +175,125 @@ impl Message {
 pub(super) fn name_taken(name: &str) -> String {
     format!("Pipeline with name '{name}' already exists. Pipeline cannot be created!")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn x(make: fn(String) -> Message) -> Message {
+        make("X".into())
+    }
+
+    /// What is told of ids, with the texts that programs compare.
+    fn of_ids() -> Vec<(Message, &'static str)> {
+        use Message as M;
+        let (execution, schedule, pipeline) = ("E".to_owned(), "S".to_owned(), "P".to_owned());
+        let of_execution = M::OtherExecution {
+            execution,
+            pipeline: pipeline.clone(),
+        };
+        let of_schedule = M::OtherSchedule { schedule, pipeline };
+        vec![
+            (M::General, "Error occurred during processing of a request."),
+            (M::Unauthorized, "Request is not authorized."),
+            (x(M::PipelineId), "Pipeline ID='X' is not valid!"),
+            (x(M::ScheduleId), "Pipeline schedule ID='X' is not valid!"),
+            (x(M::ScheduleIdToDelete), "Schedule ID='X' is not valid!"),
+            (x(M::ExecutionId), "Pipeline execution ID='X' is not valid!"),
+            (x(M::NoPipeline), "Pipeline with ID='X' not found!"),
+            (x(M::NoSchedule), "Pipeline schedule with ID='X' not found!"),
+            (
+                x(M::NoExecution),
+                "Pipeline execution with ID='X' not found!",
+            ),
+            (
+                M::NoLastExecution,
+                "Pipeline execution not found for pipeline!",
+            ),
+            (
+                of_execution,
+                "Pipeline execution with ID='E' is not execution of pipeline with ID='P'",
+            ),
+            (
+                of_schedule,
+                "Pipeline schedule with ID='S' is not schedule of pipeline with ID='P'",
+            ),
+        ]
+    }
+
+    /// The rest of them.
+    fn others() -> Vec<(Message, &'static str)> {
+        use Message as M;
+        vec![
+            (
+                M::LongName,
+                "Pipeline name length exceeds maximum number of 1024 characters!",
+            ),
+            (
+                x(M::NameTaken),
+                "Pipeline with name 'X' already exists. Pipeline cannot be created!",
+            ),
+            (
+                M::NoUserForPipeline,
+                "User not found! Pipeline could not be created.",
+            ),
+            (
+                M::NoUserForExecution,
+                "User not found! Execution could not be created.",
+            ),
+            (
+                M::NoUserForSchedule,
+                "User not found! Schedule could not be created.",
+            ),
+            (M::Date, "Could not parse date from request."),
+            (M::PipelinesRead, "Pipelines cannot be retrieved."),
+            (M::PipelineCreate, "Pipeline cannot be created."),
+            (M::PipelineImport, "Pipeline cannot be imported."),
+            (M::ExecutionsRead, "Pipeline execution cannot be retrieved."),
+            (
+                M::EventsRead,
+                "Pipeline execution events cannot be retrieved.",
+            ),
+            (M::ExecutionCreate, "Pipeline execution cannot be created."),
+            (M::ScheduleRead, "Scheduled event cannot be retrieved."),
+            (M::ScheduleCreate, "Scheduled event cannot be created."),
+            (M::ScheduleUpdate, "Scheduled event cannot be updated."),
+            (
+                M::PluginVisibility,
+                "Chosen visibility type does not exist.",
+            ),
+            (M::PluginName, "DPU name cannot be read from JAR file."),
+            (M::PluginExists, "DPU with this name already exists."),
+            (M::PluginUsed, "DPU is already used in pipelines!."),
+            (M::PluginCreate, "DPU create failed!"),
+            (M::PluginReplace, "DPU replace failed!"),
+            (M::Data, "Could not parse data from request."),
+            (
+                x(M::MissingAttributes),
+                "Request does not contain required attribute/s: 'X'.",
+            ),
+        ]
+    }
+
+    fn all() -> impl Iterator<Item = (Message, &'static str)> {
+        of_ids().into_iter().chain(others())
+    }
+
+    #[test]
+    fn programs_find_the_texts_that_they_compare() {
+        for (message, text) in all() {
+            assert_eq!(message.text(Locale::En), text);
+        }
+    }
+
+    #[test]
+    fn every_message_is_there_in_slovak_and_names_the_same() {
+        for (message, english) in all() {
+            let slovak = message.text(Locale::Sk);
+            assert_ne!(slovak, english);
+            for name in ["'X'", "'E'", "'S'", "'P'"] {
+                assert_eq!(slovak.contains(name), english.contains(name), "{slovak}");
+            }
+        }
+    }
+}

@@ -105,6 +105,9 @@ pub struct Run {
     pub last_seq: u64,
     /// As many as the plan has.
     pub steps: Vec<StepRun>,
+    /// It begins after it had to wait for pipelines that must not run at the same time. Told with
+    /// its beginning, and not kept.
+    pub waited: bool,
     /// What has happened since it was read, oldest first.
     pub news: Vec<News>,
 }

@@ -46,6 +46,7 @@ fn run(source: &str) -> Run {
         started_at_ms: None,
         ended_at_ms: None,
         last_seq: 0,
+        waited: false,
         news: Vec::new(),
     }
 }

@@ -5,7 +5,7 @@
 //! stop exclude each other by the run's row), I11 (places are counted from rows, under the
 //! pipeline's lock). A call that is at fault itself leaves the others of its transaction alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use contracts::message::StepRequested;
@@ -24,7 +24,7 @@ use crate::run::{AttemptEnd, Holder, Run, StepReport, Verdict};
 
 mod places;
 
-use places::Lack;
+use places::{Lack, Places};
 
 /// Transactions of calls at the same time; where a store has one writer, one works and one waits.
 const HANDS: usize = 3;
@@ -159,12 +159,12 @@ impl Act for Together {
         let Self(store) = self;
         let now_ms = clock::now_ms();
         let tx = store.database.begin().await?;
-        let lacking = places::lacking(&tx, beginning(&calls)).await?;
+        let places = places::found(&tx, beginning(&calls)).await?;
         let ids: BTreeSet<String> = calls.iter().map(|it| it.run_id.clone()).collect();
         let mut locked = store.lock_all(&tx, ids).await?;
         let mut told = Vec::with_capacity(calls.len());
         for call in &calls {
-            told.push(call.answer(&tx, &mut locked, &lacking, now_ms).await?);
+            told.push(call.answer(&tx, &mut locked, &places, now_ms).await?);
         }
         let changed = locked.values().flatten().filter(|it| it.has_changed());
         let changed: Vec<&Locked> = changed.collect();
@@ -208,7 +208,7 @@ impl Call {
         &self,
         tx: &DatabaseTransaction,
         locked: &mut BTreeMap<String, Readable>,
-        lacking: &HashMap<String, Lack>,
+        places: &Places,
         now_ms: i64,
     ) -> Result<Result<Begun, Error>, Error> {
         let its = match locked.get_mut(&self.run_id) {
@@ -218,9 +218,8 @@ impl Call {
         };
         // What fails half-way must leave no trace in what is saved.
         let mut next = its.clone();
-        let lack = lacking.get(&self.run_id);
         let begun = self.span.in_scope(|| {
-            let begun = self.act_on(&mut next, lack, now_ms)?;
+            let begun = self.act_on(&mut next, places, now_ms)?;
             next.write_down(now_ms)?;
             Ok(begun)
         });
@@ -236,14 +235,9 @@ impl Call {
         Ok(begun)
     }
 
-    fn act_on(
-        &self,
-        locked: &mut Locked,
-        lack: Option<&Lack>,
-        now_ms: i64,
-    ) -> Result<Begun, Error> {
+    fn act_on(&self, locked: &mut Locked, places: &Places, now_ms: i64) -> Result<Begun, Error> {
         match &self.wish {
-            Wish::Begin(holder) => Ok(self.begin(locked, holder, lack, now_ms)),
+            Wish::Begin(holder) => Ok(self.begin(locked, holder, places, now_ms)),
             Wish::Report { reports, last_seq } => {
                 if !locked.run.is_live(self.attempt) {
                     return Ok(Begun::Its(Box::new(Answer::refused(locked, now_ms))));
@@ -285,16 +279,15 @@ impl Call {
         ))))
     }
 
-    fn begin(
-        &self,
-        locked: &mut Locked,
-        holder: &Holder,
-        lack: Option<&Lack>,
-        now_ms: i64,
-    ) -> Begun {
+    fn begin(&self, locked: &mut Locked, holder: &Holder, places: &Places, now_ms: i64) -> Begun {
         let run = &mut locked.run;
         let begins = run.is_queued() && self.attempt == run.attempt + 1;
-        if let Some(lack) = lack.filter(|_| begins && !run.holds_place()) {
+        run.waited = places.waited.contains(&self.run_id);
+        if let Some(lack) = places
+            .lacking
+            .get(&self.run_id)
+            .filter(|_| begins && !run.holds_place())
+        {
             let waits_for = match lack {
                 Lack::Place => None,
                 Lack::Partner(id) => Some(id.clone()),

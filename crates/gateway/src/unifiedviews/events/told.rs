@@ -46,21 +46,30 @@ impl Told {
 /// Why a run failed whose plan has no enabled step, as `pipeline` says it.
 const NOTHING_TO_DO: &str = "the pipeline has no enabled step";
 
+/// How the line of a beginning ends if pipelines in conflict kept the run from it, as `audit-log`
+/// writes it.
+const WAITED: &str = ", after pipelines that it is in conflict with";
+
+/// Whether a run waits, or had to wait, for pipelines that must not run at the same time.
+pub(super) fn waits(run: &Run, lines: &[Entry]) -> bool {
+    let is_beginning = |it: &&Entry| it.kind == "attempt.began";
+    let text = |it: &Entry| {
+        it.entry
+            .as_ref()
+            .map_or(String::new(), |it| it.message.clone())
+    };
+    let mut beginnings = lines.iter().filter(is_beginning);
+    run.blocked_by.is_some() || beginnings.any(|it| text(it).ends_with(WAITED))
+}
+
 /// What is told of a line; `instance` is the id of the step that it is about.
 pub(super) fn of(run: &Run, line: &Entry, instance: Option<i64>) -> Vec<Told> {
     let text = line.entry.as_ref().map_or("", |it| it.message.as_str());
     let attempt = line.entry.as_ref().map_or(0, |_| line.attempt);
-    let id = run.number;
     let instance = instance.unwrap_or_default();
     let info = |short: String, full: String| vec![Told::of_run(Kind::PipelineInfo, short, full)];
     match line.kind.as_str() {
-        "attempt.began" if is_first(text, attempt) => info(
-            format!("Starting execution: {id}"),
-            format!(
-                "Starting execution number: {id} pipeline: {}",
-                run.pipeline_name
-            ),
-        ),
+        "attempt.began" if is_first(text, attempt) => began(run, text),
         "attempt.lost" => info(
             "Pipeline execution has been restarted.".into(),
             String::new(),
@@ -81,6 +90,27 @@ pub(super) fn of(run: &Run, line: &Entry, instance: Option<i64>) -> Vec<Told> {
         "run.succeeded" | "run.warned" | "run.failed" | "run.cancelled" => ended(run),
         _ => Vec::new(),
     }
+}
+
+/// That a request to run waits for pipelines in conflict.
+pub(super) fn waiting() -> Told {
+    let short = "Pipeline is waiting as there are conflicts pipeline running";
+    Told::of_run(Kind::PipelineInfo, short.into(), String::new())
+}
+
+fn began(run: &Run, text: &str) -> Vec<Told> {
+    let id = run.number;
+    let full = format!(
+        "Starting execution number: {id} pipeline: {}",
+        run.pipeline_name
+    );
+    let starting = format!("Starting execution: {id}");
+    let mut told = vec![Told::of_run(Kind::PipelineInfo, starting, full)];
+    if text.ends_with(WAITED) {
+        let short = "Pipeline continue".to_owned();
+        told.push(Told::of_run(Kind::PipelineInfo, short, String::new()));
+    }
+    told
 }
 
 /// The first attempt begins the execution; later ones go on with it.
@@ -166,8 +196,12 @@ mod tests {
         use Kind::PipelineInfo;
         check("run.queued", "run 1 was requested", &[]);
         let full = "Starting execution number: 321 pipeline: The pipeline";
-        let began = [(PipelineInfo, "Starting execution: 321", full)];
-        check("attempt.began", "attempt 1 began on executor x", &began);
+        let began = (PipelineInfo, "Starting execution: 321", full);
+        let text = "attempt 1 began on executor x";
+        check("attempt.began", text, &[began]);
+        let goes_on = (PipelineInfo, "Pipeline continue", "");
+        let text = format!("{text}, after pipelines that it is in conflict with");
+        check("attempt.began", &text, &[began, goes_on]);
         check("attempt.began", "attempt 2 began on executor x", &[]);
         let restarted = [(PipelineInfo, "Pipeline execution has been restarted.", "")];
         check("attempt.lost", "attempt 1 was lost", &restarted);

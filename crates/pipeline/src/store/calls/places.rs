@@ -5,7 +5,7 @@
 //! their ids. A run begins after those of its pipeline, and of its pipeline's partners, that were
 //! accepted before it: so runs that come together decide alike, and none waits for ever.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sea_orm::{
     ColumnTrait as _, Condition, DatabaseTransaction, EntityTrait as _, FromQueryResult, JoinType,
@@ -25,6 +25,15 @@ pub(super) enum Lack {
     Partner(String),
 }
 
+/// What those that want to begin find.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// What runs lack that can't begin.
+    pub(super) lacking: HashMap<String, Lack>,
+    /// Runs that can begin, and had to wait for a partner of their pipeline before.
+    pub(super) waited: HashSet<String>,
+}
+
 /// A run that wants to begin and may find no place.
 #[derive(Debug, FromQueryResult)]
 struct Newcomer {
@@ -32,19 +41,20 @@ struct Newcomer {
     number: i64,
     pipeline_id: String,
     run_count: i64,
+    requested_at_ms: i64,
     has_conflicts: bool,
 }
 
-/// Those of the runs that can't begin now, and why. Locks the rows of pipelines whose places are
+/// Which of the runs can't begin now, and why. Locks the rows of pipelines whose places are
 /// limited or that have conflicts, so that two runs can't take the last place.
-pub(super) async fn lacking(
+pub(super) async fn found(
     tx: &DatabaseTransaction,
     run_ids: BTreeSet<String>,
-) -> Result<HashMap<String, Lack>, Error> {
-    let mut lacking = HashMap::new();
+) -> Result<Places, Error> {
+    let mut found = Places::default();
     let newcomers = newcomers(tx, run_ids).await?;
     if newcomers.is_empty() {
-        return Ok(lacking);
+        return Ok(found);
     }
     let in_conflict = newcomers.iter().filter(|it| it.has_conflicts);
     let in_conflict = in_conflict.map(|it| it.pipeline_id.clone()).collect();
@@ -53,10 +63,36 @@ pub(super) async fn lacking(
     for newcomer in newcomers {
         let places = places.get(&newcomer.pipeline_id).copied();
         if let Some(lack) = lack(tx, &newcomer, places, &partners).await? {
-            lacking.insert(newcomer.id, lack);
+            found.lacking.insert(newcomer.id, lack);
+        } else if let Some(partners) = partners.get(&newcomer.pipeline_id)
+            && had_to_wait(tx, &newcomer, partners).await?
+        {
+            found.waited.insert(newcomer.id);
         }
     }
-    Ok(lacking)
+    Ok(found)
+}
+
+/// Whether a run of a partner kept this one from beginning until it ended.
+async fn had_to_wait(
+    tx: &DatabaseTransaction,
+    newcomer: &Newcomer,
+    partners: &BTreeSet<String>,
+) -> Result<bool, Error> {
+    let before = Condition::any()
+        .add(run::Column::StartedAtMs.is_not_null())
+        .add(run::Column::Number.lt(newcomer.number));
+    let ended: Option<i64> = run::Entity::find()
+        .select_only()
+        .column(run::Column::Number)
+        .filter(run::Column::PipelineId.is_in(partners))
+        .filter(run::Column::EndedAtMs.gt(newcomer.requested_at_ms))
+        .filter(before)
+        .limit(1)
+        .into_tuple()
+        .one(tx)
+        .await?;
+    Ok(ended.is_some())
 }
 
 async fn lack(
@@ -100,6 +136,7 @@ async fn newcomers(
             run::Column::Number,
             run::Column::PipelineId,
             run::Column::RunCount,
+            run::Column::RequestedAtMs,
         ])
         .column(pipeline::Column::HasConflicts)
         .join(JoinType::InnerJoin, its_pipeline)
