@@ -14,6 +14,7 @@ mod bad_input;
 mod children;
 mod commands;
 mod connectors;
+mod custody;
 mod ends;
 mod gates;
 mod logs;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         ends::stories(),
         stop::stories(),
         connectors::stories(),
+        custody::stories(),
         gates::stories(),
         children::stories(),
         schedules::stories(),

@@ -76,6 +76,15 @@ async fn a_tool_is_added_updated_and_deleted_on_the_command_line(world: &World) 
     assert_eq!(shown["configuration"]["token"]["name"], "Vault Secured Key");
     let listed = world.penstock(&["tool", "list"]).await;
     assert!(listed.out.contains(&name), "{listed:?}");
+    let steps = format!("- {{id: one, tool: {{tool: {name}, operation: any}}}}");
+    let user = world.api().define_steps("uses", &steps).await;
+    let uses = world.penstock(&["tool", "uses", &name, "-o", "json"]).await;
+    let uses: Value = serde_json::from_str(&uses.out).unwrap();
+    assert_eq!(uses[0]["id"], user, "{uses:#}");
+    let given = world
+        .penstock(&["tool", "transfer", &name, "nobody@example.org"])
+        .await;
+    assert_eq!(given.code, Some(1), "{given:?}");
     let deleted = world.penstock(&["tool", "delete", &name]).await;
     assert_eq!(deleted.code, Some(0), "{deleted:?}");
     let gone = world.penstock(&["tool", "show", &name]).await;

@@ -12,6 +12,7 @@ mod points;
 mod schedules;
 mod services;
 mod stores;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         services::stories(),
         bus::stories(),
         stores::stories(),
+        vault::stories(),
     ];
     harness::run_suite(&parts.concat())
 }

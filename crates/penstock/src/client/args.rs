@@ -12,6 +12,7 @@ pub(crate) use runs::{Decide, Logs, OneRun, Reset, Run, Runs, Stop};
 pub(crate) use transfer::{Export, Format, Import};
 
 pub(super) mod audit;
+pub(crate) mod custody;
 mod executors;
 pub(crate) mod people;
 mod runs;
@@ -62,6 +63,18 @@ pub enum Command {
     /// Clear a pipeline's position after a failed or stopped run
     #[command(after_help = help::RESET)]
     Reset(With<Reset>),
+    /// Make a pipeline with the definition of another
+    #[command(after_help = help::custody::DUPLICATE)]
+    Duplicate(With<custody::Duplicate>),
+    /// Give a pipeline to another owner
+    #[command(after_help = help::custody::TRANSFER)]
+    Transfer(With<custody::Transfer>),
+    /// Lock a pipeline: no run of it is accepted
+    #[command(after_help = help::custody::LOCK)]
+    Lock(With<custody::Lock>),
+    /// Unlock a pipeline
+    #[command(after_help = help::custody::UNLOCK)]
+    Unlock(With<OnePipeline>),
     /// Make a pipeline of one that UnifiedViews has exported
     #[command(after_help = help::IMPORT)]
     Import(With<Import>),
@@ -211,6 +224,12 @@ pub enum Tool {
     /// Change what a file says of a tool, and nothing else
     #[command(after_help = help::TOOL_UPDATE)]
     Update(With<UpdateTool>),
+    /// Give a tool to another owner
+    #[command(after_help = help::TOOL_TRANSFER)]
+    Transfer(With<TransferTool>),
+    /// List the pipelines that name a tool
+    #[command(after_help = help::TOOL_USES)]
+    Uses(With<ToolUses>),
     /// Delete a tool and its secrets
     #[command(after_help = help::TOOL_DELETE)]
     Delete(With<OneTool>),
@@ -230,6 +249,28 @@ pub struct OneTool {
     /// Name, number or 24-hex id of the tool (name:… says that it is a name)
     #[arg(value_name = "TOOL")]
     pub name: String,
+}
+
+/// Arguments of `tool transfer`.
+#[derive(Debug, Args)]
+pub struct TransferTool {
+    /// Which.
+    #[command(flatten)]
+    pub tool: OneTool,
+    /// To whom.
+    #[command(flatten)]
+    pub to: custody::Owner,
+}
+
+/// Arguments of `tool uses`.
+#[derive(Debug, Args)]
+pub struct ToolUses {
+    /// Which.
+    #[command(flatten)]
+    pub tool: OneTool,
+    /// How many.
+    #[command(flatten)]
+    pub list: List,
 }
 
 /// Arguments of `tool update`.

@@ -1,6 +1,7 @@
 //! Obeys the client commands: one file a noun.
 
 mod audit;
+mod custody;
 mod executors;
 mod gates;
 mod groups;
@@ -68,6 +69,10 @@ pub(super) async fn obey(command: Command) -> Result<ExitCode, Error> {
         Command::Runs(said) => with(said, runs::runs).await,
         Command::Explain(said) => with(said, runs::explain).await,
         Command::Reset(said) => with(said, runs::reset).await,
+        Command::Duplicate(said) => with(said, custody::duplicate).await,
+        Command::Transfer(said) => with(said, custody::transfer).await,
+        Command::Lock(said) => with(said, custody::lock).await,
+        Command::Unlock(said) => with(said, custody::unlock).await,
         Command::Logs(said) => with(said, log::logs).await,
         Command::Import(said) => with(said, transfer::import).await,
         Command::Export(said) => with(said, transfer::export).await,
@@ -82,6 +87,8 @@ pub(super) async fn obey(command: Command) -> Result<ExitCode, Error> {
         Command::Tool(Tool::List(said)) => with(said, tools::list).await,
         Command::Tool(Tool::Show(said)) => with(said, tools::show).await,
         Command::Tool(Tool::Update(said)) => with(said, tools::update).await,
+        Command::Tool(Tool::Transfer(said)) => with(said, tools::transfer).await,
+        Command::Tool(Tool::Uses(said)) => with(said, tools::uses).await,
         Command::Tool(Tool::Delete(said)) => with(said, tools::delete).await,
         Command::Schedule(deed) => schedules::obey(deed).await,
         Command::User(deed) => users::obey(deed).await,

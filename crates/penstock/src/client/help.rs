@@ -1,5 +1,6 @@
 //! What the help of each client command teaches below its flags.
 
+pub(crate) mod custody;
 pub(crate) mod people;
 pub(crate) mod schedules;
 
@@ -174,6 +175,16 @@ Examples:
 
 A property that the file says replaces the one that is there, as a whole: say all of `configuration`
 or none of it. A secret stays where its reference is said again. null removes a property.";
+
+pub(crate) const TOOL_TRANSFER: &str = "\
+Example:
+  penstock tool transfer build-server eve@example.org";
+
+pub(crate) const TOOL_USES: &str = "\
+Example:
+  penstock tool uses build-server
+
+Those of the pipelines that you may see whose current versions name it.";
 
 pub(crate) const TOOL_DELETE: &str = "\
 Example:

@@ -110,7 +110,9 @@ impl Store {
             self.seal_row_again(&tx, table, row, old).await?;
         }
         tx.commit().await?;
-        runtime::fault_point::pass("sealed-again");
+        if !rows.is_empty() {
+            runtime::fault_point::pass("secrets.sealed");
+        }
         match rows.into_iter().next_back() {
             Some((last, _)) => pass.after = last,
             None => {

@@ -5,11 +5,11 @@ use std::path::Path;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Desk;
 use crate::client::api;
-use crate::client::args::{AddTool, List, OneTool, UpdateTool};
+use crate::client::args::{AddTool, List, OneTool, ToolUses, TransferTool, UpdateTool};
 use crate::client::error::Error;
 use crate::client::file;
 use crate::client::http::Body;
@@ -85,6 +85,44 @@ pub(super) async fn update(desk: &mut Desk, said: UpdateTool) -> Result<(), Erro
     };
     let answer = send(desk, method, &tool(&said.tool.name), &said.file).await?;
     told(desk, &answer, &format!("tool {} updated", said.tool.name))
+}
+
+/// Gives a tool to another owner.
+pub(super) async fn transfer(desk: &mut Desk, said: TransferTool) -> Result<(), Error> {
+    let (name, owner) = (said.tool.name, said.to.owner);
+    let path = format!("{}/transfer", tool(&name));
+    let body = Body::json(&json!({"owner": owner}))?;
+    let answer = desk.http.ask(Method::POST, &path, &body).await?;
+    told(desk, &answer, &format!("tool {name} is owned by {owner}"))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Use {
+    number: i64,
+    name: String,
+    steps: Vec<String>,
+}
+
+/// Lists the pipelines that name a tool.
+pub(super) async fn uses(desk: &mut Desk, said: ToolUses) -> Result<(), Error> {
+    let path = format!("{}/pipelines", tool(&said.tool.name));
+    let items = api::list(&desk.http, &path, "pipelines", said.list.limit).await?;
+    if desk.screen.is_for_programs() {
+        return Ok(desk.screen.json(&Value::Array(items))?);
+    }
+    if items.is_empty() {
+        let line = format!("no pipeline names {}", said.tool.name);
+        desk.screen.line(&line)?;
+        return Ok(desk.screen.flush()?);
+    }
+    let mut table = Table::new(&["NAME", "NUMBER", "STEPS"]);
+    for item in &items {
+        let found: Use = api::parse(item)?;
+        let steps = found.steps.join(", ");
+        table.row([found.name.into(), found.number.into(), steps.into()]);
+    }
+    Ok(desk.screen.table(&table)?)
 }
 
 /// Deletes a tool.
