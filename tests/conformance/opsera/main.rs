@@ -10,9 +10,11 @@
     reason = "clearer where a definition is written"
 )]
 
+mod gates;
 mod golden;
 #[path = "../owasp/stories.rs"]
 mod owasp;
+mod people;
 mod runs;
 mod schemathesis;
 mod scripts;
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
     let parts = [
         runs::stories(),
         golden::stories(),
+        gates::stories(),
+        people::stories(),
         scripts::stories(),
         owasp::stories(),
         schemathesis::stories(),

@@ -51,7 +51,7 @@ async fn a_script_stops_and_resets_a_pipeline(world: &World) {
     let api = world.api();
     let gate = world.gate();
     let pass = gate.pass();
-    let steps = format!("- {{id: a, run: '{pass}'}}\n- {{id: b, run: echo never}}");
+    let steps = format!("- {{id: a, run: '{pass}; echo finished'}}\n- {{id: b, run: echo never}}");
     let id = api.define_steps("opsera-stop", &steps).await;
     post(world, "run", &json!({"pipelineId": id})).await;
     api.step_is(&id, 1, "a", "running").await;
@@ -64,9 +64,16 @@ async fn a_script_stops_and_resets_a_pipeline(world: &World) {
         "{}",
         refused.text
     );
+    let asked_at = std::time::Instant::now();
     let stopped = post(world, "stop", &json!({"pipelineId": id})).await;
+    assert!(asked_at.elapsed().as_secs() < 1, "{:?}", asked_at.elapsed());
     let expected = "{\"status\":\"success\",\"message\":\"The pipeline has been stopped.\"}";
     assert_eq!((stopped.status, stopped.text.as_str()), (200, expected));
+    let stopping = post(world, "status", &json!({"pipelineId": id})).await.json;
+    assert_eq!(
+        (&stopping["status"], &stopping["stopping"]),
+        (&json!("running"), &json!(true))
+    );
     gate.open();
     let run = api.ended(&id, 1).await;
     assert_eq!(
@@ -74,6 +81,7 @@ async fn a_script_stops_and_resets_a_pipeline(world: &World) {
         ["succeeded", "skipped"],
         "the operation that runs finishes"
     );
+    assert_eq!(api.output(&id, 1).await, ["finished"]);
     assert_eq!(
         post(world, "status", &json!({"pipelineId": id, "runCount": 1}))
             .await

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use contracts::message::{StepState, StopMode};
+use contracts::message::{RunState, StepState, StopMode};
 use contracts::pipeline::{ResetRequest, Run, RunStep, StopRunsRequest};
 use serde::Serialize;
 use serde_json::Map;
@@ -47,6 +47,9 @@ pub(crate) struct RunStatus {
     message: String,
     pipeline_id: String,
     run_count: i64,
+    /// A stop was accepted, and the operation that runs has not ended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stopping: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -285,6 +288,7 @@ impl RunStatus {
             status: status.word(),
             message: status.message(&run.pipeline_name, run.run_count),
             run_count: run.run_count,
+            stopping: run.state() == RunState::Cancelling,
             started_at,
             completed_at,
             duration_ms: duration,
