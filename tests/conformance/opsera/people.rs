@@ -164,11 +164,15 @@ async fn the_strongest_group_counts_and_a_rule_for_the_person_beats_all_groups(w
 async fn a_token_that_is_revoked_or_of_another_account_is_forbidden(world: &World) {
     let id = ruled(world, "opsera-tokens", &json!([])).await;
     let account = world.name("elsewhere");
-    let roles = json!({"roles": ["site_power_user"], "account": account});
-    let foreigner = Person::of(world, &roles).await;
+    let of = |role: &str| json!({"roles": [role], "account": account});
+    let foreigner = Person::of(world, &of("site_user")).await;
     assert!(!foreigner.runs(world, &id).await);
-    let own = foreigner.get(world, "/api/v1/pipeline/pipelines").await;
+    let power = Person::of(world, &of("site_power_user")).await;
+    let own = power.get(world, "/api/v1/pipeline/pipelines").await;
     assert_eq!((own.status, &own.json), (200, &json!([])), "{}", own.text);
+    // Who sees everything of an account is told that it has no such pipeline.
+    let unknown = power.pipeline(world, "run", &id).await;
+    assert_eq!(unknown.status, 404, "{}", unknown.text);
 
     let person = Person::user(world).await;
     assert!(person.runs(world, &id).await);
