@@ -23,6 +23,8 @@ use crate::store::{CLAIMED_AT_ONCE, Claimed, Settled, Store};
 const LONGEST_NAP: Duration = Duration::from_secs(1);
 /// The shortest: the store's clock, which says what is due, may be a little behind this one.
 const SHORTEST_NAP: Duration = Duration::from_millis(10);
+/// Batches of schedules that are taken before the runs of their slots are asked for.
+const BATCHES: usize = 20;
 /// How often slots are looked for whose runs are to be asked for, without a ring.
 const SLOTS_PERIOD: Duration = Duration::from_millis(500);
 /// How long a slot waits for its pipeline before it is tried again, unless a run of it ends before.
@@ -101,14 +103,8 @@ impl Clockwork {
     /// Takes what is due, then waits until something may be.
     async fn take_due(&self) -> Result<(), Error> {
         let next_ms = self.store.next_due_ms().await?;
-        if next_ms.is_some_and(|it| it <= clock::now_ms()) {
-            let taken = self.store.take_due().await?;
-            if taken.fires {
-                self.slots.ring();
-            }
-            if taken.more {
-                return Ok(());
-            }
+        if next_ms.is_some_and(|it| it <= clock::now_ms()) && self.take_batches().await? {
+            return Ok(());
         }
         let next_ms = self.store.next_due_ms().await?;
         let until = next_ms.map_or(LONGEST_NAP, |it| {
@@ -117,6 +113,24 @@ impl Clockwork {
         });
         let _ = tokio::time::timeout(until, self.due.rung()).await;
         Ok(())
+    }
+
+    /// Takes what is due, a batch after the other, before the runs of any are asked for: both would
+    /// write at the same time, and that a slot has its row comes first. Answers whether there may be
+    /// more.
+    async fn take_batches(&self) -> Result<bool, Error> {
+        let (mut fires, mut more) = (false, true);
+        for _ in 0..BATCHES {
+            let taken = self.store.take_due().await?;
+            (fires, more) = (fires || taken.fires, taken.more);
+            if !more {
+                break;
+            }
+        }
+        if fires {
+            self.slots.ring();
+        }
+        Ok(more)
     }
 
     /// Asks for the runs of some slots, and settles them.
@@ -133,7 +147,10 @@ impl Clockwork {
         for it in claimed {
             match asked_for(&it) {
                 Ok(start) => asked.push((it, start)),
-                Err(why) => settled.push((it, Settled::Skipped(Reason::Refused, why))),
+                Err(error) => {
+                    let why = error.to_string();
+                    settled.push((it, Settled::Skipped(Reason::Refused, why)));
+                }
             }
         }
         while !asked.is_empty() {
@@ -215,12 +232,21 @@ fn fit_together(asked: &[(Claimed, ScheduledStart)]) -> usize {
     Ord::max(1, fits.count())
 }
 
-/// The start that a slot asks for, or why it can't ask for one.
-fn asked_for(claimed: &Claimed) -> Result<ScheduledStart, String> {
-    let Some(row) = &claimed.schedule else {
-        return Err("the schedule was removed".into());
-    };
-    start_of(row, &claimed.slot).map_err(|error| error.to_string())
+/// The start that a slot asks for. Without its schedule nothing is started any more; but a run may
+/// have been accepted before that went, and whoever asked for it have died.
+fn asked_for(claimed: &Claimed) -> Result<ScheduledStart, Error> {
+    let slot = &claimed.slot;
+    match &claimed.schedule {
+        Some(row) => start_of(row, slot),
+        None => Ok(ScheduledStart {
+            pipeline_id: slot.pipeline_id.clone(),
+            schedule_id: slot.schedule_id.clone(),
+            slot: slot.slot.clone(),
+            upstream_run_id: slot.upstream_run_id.clone().unwrap_or_default(),
+            only_known: true,
+            ..ScheduledStart::default()
+        }),
+    }
 }
 
 fn start_of(row: &schedule::Model, slot: &slot::Model) -> Result<ScheduledStart, Error> {
@@ -238,6 +264,7 @@ fn start_of(row: &schedule::Model, slot: &slot::Model) -> Result<ScheduledStart,
         on_behalf_of: row.on_behalf_of.clone(),
         unless_active: matches!(overlap, Overlap::Skip | Overlap::Wait),
         cancel_active: overlap == Overlap::Cancel,
+        only_known: false,
     })
 }
 
@@ -255,6 +282,8 @@ fn outcome_of(claimed: Claimed, outcome: StartOutcome) -> (Claimed, Settled) {
             Reason::Overlap,
             "a run of the pipeline had not ended".into(),
         ),
+        What::Unknown => Settled::Skipped(Reason::Removed, "the schedule was deleted".into()),
+        What::NoStep => Settled::Skipped(Reason::NoStep, outcome.message),
         What::Refused | What::Unspecified => Settled::Skipped(Reason::Refused, outcome.message),
     };
     (claimed, settled)

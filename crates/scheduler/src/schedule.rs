@@ -70,6 +70,10 @@ named! {
         Refused = "refused",
         Cycle = "cycle",
         TooLong = "tooLong",
+        /// The pipeline had nothing to run.
+        NoStep = "noStep",
+        /// The schedule was deleted before its run was accepted.
+        Removed = "removed",
     }
 }
 

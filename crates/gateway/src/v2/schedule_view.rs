@@ -1,5 +1,7 @@
 //! Schedules and their slots as `/api/v2` says them.
 
+mod explanation;
+
 use std::collections::BTreeMap;
 
 use contracts::scheduler as wire;
@@ -59,7 +61,7 @@ words! {
     SlotState = SlotState { Firing, Waiting, Fired, Late, Skipped }
 
     /// Why a slot was skipped.
-    SkipReason = SkipReason { Missed, Overlap, Paused, Refused, Cycle, TooLong }
+    SkipReason = SkipReason { Missed, Overlap, Paused, Refused, Cycle, TooLong, NoStep, Removed }
 }
 
 /// A pipeline that is followed. Of one that is hidden or gone only the id is said.
@@ -102,6 +104,8 @@ pub(crate) struct ScheduleView {
     next: Option<Time>,
     /// A slot waits for the pipeline to be free.
     waits: bool,
+    /// In words: when it is due or why it isn't, and why its latest slot did not fire if it didn't.
+    explanation: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     cron: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +182,7 @@ pub(crate) struct ComingSlot {
 
 impl ScheduleView {
     pub(crate) fn of(told: wire::Schedule) -> Self {
+        let explanation = explanation::explanation(&told);
         let spec = told.spec.unwrap_or_default();
         let after = told.predecessors.into_iter().map(|it| Followed {
             id: it.id,
@@ -198,6 +203,7 @@ impl ScheduleView {
             paused_at: Time::of(told.paused_at_ms),
             next: told.next_ms.map(Time::at),
             waits: told.waits,
+            explanation,
             cron: some(spec.cron),
             first: spec.first_ms.map(Time::at),
             last: spec.last_ms.map(Time::at),

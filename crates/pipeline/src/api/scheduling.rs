@@ -127,8 +127,14 @@ fn at_most(most: usize, count: usize) -> Result<(), Error> {
 }
 
 fn scheduled(start: ScheduledStart) -> Result<Scheduled, Error> {
+    let by = if start.only_known {
+        Caller::system("")
+    } else {
+        Caller::of(start.caller)?
+    };
     Ok(Scheduled {
-        by: Caller::of(start.caller)?,
+        by,
+        only_known: start.only_known,
         pipeline_id: start.pipeline_id,
         slot: Slot {
             schedule_id: start.schedule_id,
@@ -151,19 +157,12 @@ fn outcome(started: ScheduledStarted) -> StartOutcome {
     let (what, run) = match started {
         ScheduledStarted::Accepted(run) => (What::Accepted, run),
         ScheduledStarted::Repeated(run) => (What::Repeated, run),
-        ScheduledStarted::Active => {
-            return StartOutcome {
-                what: What::Active.into(),
-                ..StartOutcome::default()
-            };
+        ScheduledStarted::Active => return without_run(What::Active, None),
+        ScheduledStarted::Unknown => return without_run(What::Unknown, None),
+        ScheduledStarted::Refused(error @ Error::NoStep(_)) => {
+            return without_run(What::NoStep, Some(&error));
         }
-        ScheduledStarted::Refused(error) => {
-            return StartOutcome {
-                what: What::Refused.into(),
-                message: error.to_string().chars().take(1000).collect(),
-                ..StartOutcome::default()
-            };
-        }
+        ScheduledStarted::Refused(error) => return without_run(What::Refused, Some(&error)),
     };
     StartOutcome {
         what: what.into(),
@@ -171,5 +170,15 @@ fn outcome(started: ScheduledStarted) -> StartOutcome {
         run_count: run.run_count,
         requested_at_ms: run.requested_at_ms,
         message: String::new(),
+    }
+}
+
+/// No run is there, with why in words where that is to be said.
+fn without_run(what: What, why: Option<&Error>) -> StartOutcome {
+    let message = why.map(ToString::to_string).unwrap_or_default();
+    StartOutcome {
+        what: what.into(),
+        message: message.chars().take(1000).collect(),
+        ..StartOutcome::default()
     }
 }

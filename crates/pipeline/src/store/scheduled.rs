@@ -43,6 +43,8 @@ pub(crate) struct Scheduled {
     pub(crate) order_number: i64,
     pub(crate) on_behalf_of: String,
     pub(crate) overlap: Overlap,
+    /// Nothing is started: it is asked whether it was.
+    pub(crate) only_known: bool,
 }
 
 /// What it is for.
@@ -75,6 +77,8 @@ pub(crate) enum Started {
     /// A run of the pipeline has not ended.
     Active,
     Refused(Error),
+    /// It was only asked for what is known, and there is none.
+    Unknown,
 }
 
 /// A run that is there.
@@ -148,6 +152,9 @@ impl Store {
         let origin = start.slot.origin();
         if let Some(known) = batch.known.get(&origin) {
             return Ok(Started::Repeated(known.clone()));
+        }
+        if start.only_known {
+            return Ok(Started::Unknown);
         }
         let id = &start.pipeline_id;
         let is_its = |it: &&pipeline::Model| it.account == start.by.account();

@@ -192,7 +192,7 @@ impl Store {
         let row = row.ok_or_else(|| Error::NoSchedule(id.to_owned()))?;
         let known = predecessors(&*tx, vec![row.id.clone()]).await?;
         let known = known.into_values().next().unwrap_or_default();
-        remove(&tx, &row, now_ms).await?;
+        remove(&tx, &row).await?;
         let told = Told {
             removed: true,
             ..Told::of(&row, by, "delete", now_ms)
@@ -227,7 +227,7 @@ impl Store {
                 ..Caller::default()
             };
             for row in rows {
-                remove(tx, &row, now_ms).await?;
+                remove(tx, &row).await?;
                 let told = Told {
                     removed: true,
                     ..Told::of(&row, &by, "delete", now_ms)
@@ -255,9 +255,9 @@ async fn update(tx: &DatabaseTransaction, row: &schedule::Model) -> Result<(), E
     Ok(())
 }
 
-async fn remove(tx: &DatabaseTransaction, row: &schedule::Model, now_ms: i64) -> Result<(), Error> {
-    let why = (Reason::Refused, "the schedule was removed");
-    close_open(tx, &row.id, why, now_ms).await?;
+/// Slots of its that are open stay so: whoever takes them up sees that it is gone, and whether a run
+/// was accepted before.
+async fn remove(tx: &DatabaseTransaction, row: &schedule::Model) -> Result<(), Error> {
     unfollow(tx, &row.id).await?;
     schedule::Entity::delete_by_id(row.number).exec(tx).await?;
     Ok(())

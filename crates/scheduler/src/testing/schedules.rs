@@ -2,9 +2,9 @@
 
 use contracts::message::{Actor, Caller};
 use contracts::scheduler::{
-    CreateScheduleRequest, GetScheduleRequest, ListSlotsRequest, PauseScheduleRequest, PeriodUnit,
-    ResumeScheduleRequest, Schedule, ScheduleKind, ScheduleRef, ScheduleSpec, Slot, SlotState,
-    UpdateScheduleRequest,
+    CreateScheduleRequest, DeleteScheduleRequest, GetScheduleRequest, ListSlotsRequest,
+    PauseScheduleRequest, PeriodUnit, ResumeScheduleRequest, Schedule, ScheduleKind, ScheduleRef,
+    ScheduleSpec, Slot, SlotState, UpdateScheduleRequest,
 };
 use tonic::Status;
 
@@ -118,6 +118,15 @@ impl Scheduler {
         };
         let resumed = self.schedules.clone().resume_schedule(request).await;
         resumed.unwrap().into_inner()
+    }
+
+    pub(crate) async fn delete(&self, schedule: &Schedule) {
+        let request = DeleteScheduleRequest {
+            caller: Some(caller()),
+            schedule: Some(named(schedule)),
+        };
+        let deleted = self.schedules.clone().delete_schedule(request).await;
+        deleted.unwrap();
     }
 
     /// A schedule's slots, the latest first.

@@ -149,6 +149,12 @@ impl Started {
             .position(|it| origin(it) == origin(&start));
         let what = match (known, &self.refuses) {
             (Some(_), _) => What::Repeated,
+            (None, _) if start.only_known => {
+                return StartOutcome {
+                    what: What::Unknown.into(),
+                    ..StartOutcome::default()
+                };
+            }
             (None, Some(why)) => {
                 return StartOutcome {
                     what: What::Refused.into(),

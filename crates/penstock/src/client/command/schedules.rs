@@ -40,6 +40,7 @@ struct Shown {
     zone: String,
     after: Vec<Followed>,
     overlap: String,
+    explanation: String,
     latest_slot: Option<Slot>,
 }
 
@@ -154,6 +155,7 @@ async fn show(desk: &mut Desk, said: One) -> Result<(), Error> {
             ("next", shown.next_in_words(now)),
             ("last", time::ago(shown.last, now)),
             ("latest slot", latest.unwrap_or_default()),
+            ("explanation", shown.explanation),
         ],
     )
 }

@@ -84,7 +84,7 @@ async fn many_runs_are_accepted_together_each_once_and_each_with_its_own_outcome
                 What::Repeated,
                 refused,
                 refused,
-                refused,
+                What::NoStep,
                 accepted,
                 accepted
             ],
@@ -104,6 +104,18 @@ async fn many_runs_are_accepted_together_each_once_and_each_with_its_own_outcome
             "{again:?}"
         );
         assert_eq!(again[8].run_id, outcomes[8].run_id);
+
+        // Whoever only asks what is known starts nothing, and needs no rights.
+        let only_known = |slot: &str| ScheduledStart {
+            caller: None,
+            only_known: true,
+            ..start(&one, slot)
+        };
+        let asked = vec![only_known("1"), only_known("77")];
+        let known = service.start_runs(asked).await;
+        assert_eq!(known[0].what(), What::Repeated);
+        assert_eq!(known[0].run_id, outcomes[0].run_id);
+        assert_eq!(known[1].what(), What::Unknown);
     }
 }
 

@@ -140,6 +140,8 @@ pub(super) fn slot(row: slot::Model) -> wire::Slot {
         Some(Reason::Refused) => SkipReason::Refused,
         Some(Reason::Cycle) => SkipReason::Cycle,
         Some(Reason::TooLong) => SkipReason::TooLong,
+        Some(Reason::NoStep) => SkipReason::NoStep,
+        Some(Reason::Removed) => SkipReason::Removed,
     };
     wire::Slot {
         slot_ms: row.slot_ms,

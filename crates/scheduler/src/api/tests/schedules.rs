@@ -235,6 +235,48 @@ async fn a_slot_that_was_left_between_its_row_and_its_run_is_finished_by_another
 }
 
 #[tokio::test]
+async fn a_slot_whose_schedule_was_deleted_says_whether_its_run_was_accepted() {
+    for world in World::each(LONG).await {
+        let schedule = world.scheduler.create(0xA, secondly()).await.unwrap();
+        world.has_slots(&schedule, SlotState::Fired, 1).await;
+        world.scheduler.pause(&schedule, "").await;
+        // As a crash before the answer leaves it, and beside it a slot whose run nobody asked for.
+        let store = crate::store::Store::new(world.database.clone());
+        let tx = world.database.begin().await.unwrap();
+        for sql in [
+            "UPDATE slot SET state = 'firing', run_id = NULL, run_count = NULL, settled_at_ms = NULL, \
+             try_at_ms = 9000000000000",
+            "INSERT INTO slot (schedule_id, slot, pipeline_id, slot_ms, until_ms, count, state, message, \
+             late_ms, try_at_ms, chain) SELECT schedule_id, '1', pipeline_id, 1, 1, 1, 'waiting', '', 0, \
+             try_at_ms, '' FROM slot WHERE number = (SELECT max(number) FROM slot)",
+        ] {
+            tx.execute_unprepared(sql).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        world.scheduler.delete(&schedule).await;
+        let tx = world.database.begin().await.unwrap();
+        let sql = "UPDATE slot SET try_at_ms = 0 WHERE try_at_ms IS NOT NULL";
+        tx.execute_unprepared(sql).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut slots = Vec::new();
+        world
+            .until("all are settled", async || {
+                slots = store.slots(&schedule.id, i64::MAX, 100).await.unwrap();
+                slots.iter().all(|it| it.settled_at_ms.is_some())
+            })
+            .await;
+        let (removed, fired) = slots.split_first().unwrap();
+        assert_eq!(
+            (removed.state.as_str(), removed.reason.as_deref()),
+            ("skipped", Some("removed")),
+            "{removed:?}"
+        );
+        assert!(fired.iter().all(|it| it.run_id.is_some()), "{fired:?}");
+        assert_eq!(world.pipeline.accepted().len(), fired.len(), "no run more");
+    }
+}
+
+#[tokio::test]
 async fn hidden_or_unknown_schedules_are_not_there_and_wrong_ones_say_what_to_change() {
     for world in World::each(LONG).await {
         let schedule = world.scheduler.create(0xA, secondly()).await.unwrap();

@@ -108,7 +108,8 @@ fn settled_row(claimed: &Claimed, outcome: &Settled, (now_ms, wait_ms): (i64, i6
     }
 }
 
-/// What the rows say of their outcomes is written down, unless somebody else has.
+/// What the rows say of their outcomes is written down, unless somebody else has. A run that was
+/// accepted is said in any case: a slot may have been given up while it was asked for.
 async fn write(tx: &DatabaseTransaction, rows: Vec<slot::Model>) -> Result<(), Error> {
     for rows in rows.chunks(ROWS) {
         let mut values = Values::of(9);
@@ -128,7 +129,8 @@ async fn write(tx: &DatabaseTransaction, rows: Vec<slot::Model>) -> Result<(), E
         let update = "UPDATE slot SET state = v.column2, reason = v.column3, message = v.column4, \
              late_ms = v.column5, try_at_ms = v.column6, settled_at_ms = v.column7, \
              run_id = v.column8, run_count = v.column9 FROM (VALUES {values}) AS v \
-             WHERE slot.number = v.column1 AND slot.try_at_ms IS NOT NULL";
+             WHERE slot.number = v.column1 AND (slot.try_at_ms IS NOT NULL \
+             OR (slot.run_id IS NULL AND v.column8 IS NOT NULL))";
         values.run(tx, update).await?;
     }
     Ok(())

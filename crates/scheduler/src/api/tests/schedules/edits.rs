@@ -2,8 +2,8 @@
 
 use contracts::message::PipelineDeleted;
 use contracts::scheduler::{
-    DeleteScheduleRequest, ListSchedulesRequest, Names, PeriodUnit, PreviewScheduleRequest,
-    Priority, ScheduleSpec, SkipReason, SlotState, UpdateScheduleRequest,
+    ListSchedulesRequest, Names, PeriodUnit, PreviewScheduleRequest, Priority, ScheduleSpec,
+    SkipReason, SlotState, UpdateScheduleRequest,
 };
 use runtime::clock;
 
@@ -140,17 +140,7 @@ async fn a_deleted_pipeline_takes_its_schedules_with_it() {
             .await;
         let left = world.scheduler.read(&follows).await.unwrap();
         assert!(left.predecessors.is_empty(), "{left:?}");
-        let request = DeleteScheduleRequest {
-            caller: Some(caller()),
-            schedule: Some(named(&by_hand)),
-        };
-        world
-            .scheduler
-            .schedules
-            .clone()
-            .delete_schedule(request)
-            .await
-            .unwrap();
+        world.scheduler.delete(&by_hand).await;
         assert!(world.scheduler.read(&by_hand).await.is_err());
         let list = ListSchedulesRequest {
             caller: Some(caller()),
