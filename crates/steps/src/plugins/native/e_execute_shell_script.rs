@@ -1,8 +1,9 @@
 //! `uv-e-executeShellScript`: runs a script that stands beside the other executables of the executor.
 //!
 //! Which script is in the configuration, but only a file name: it is one of `scripts/` in the directory that
-//! `executor.plugins` names. It is given the path of a file with the configuration's text, finds its files in
-//! `$INPUT_DIR`, and what it leaves in `$OUTPUT_DIR` is the output.
+//! `executor.plugins` names. Its arguments are those that `UnifiedViews` gives it: the path of a file with the configuration's
+//! text; if there are files, the path of a list of them, a path a line; and the directory whose files are the output. The
+//! directories are in `$INPUT_DIR` and `$OUTPUT_DIR` as well.
 
 use std::fs;
 use std::io;
@@ -23,14 +24,21 @@ pub(super) fn run(work: &mut Work) -> Result<(), Failure> {
     for folder in [&input, &made] {
         fs::create_dir(folder).map_err(Failure::at("scratch"))?;
     }
+    let mut list = String::new();
     for item in work.input("filesInput")? {
-        lay_out(&input, &item)?;
+        let path = lay_out(&input, &item)?;
+        list.push_str(&path.display().to_string());
+        list.push('\n');
     }
     let configuration = scratch.join("configuration");
     let text = work.config.text("configuration").unwrap_or_default();
     fs::write(&configuration, text).map_err(Failure::at("scratch"))?;
+    let files = scratch.join("filesList.txt");
+    fs::write(&files, &list).map_err(Failure::at("scratch"))?;
     let status = Command::new(&script)
         .arg(&configuration)
+        .args((!list.is_empty()).then_some(&files))
+        .arg(&made)
         .env("INPUT_DIR", &input)
         .env("OUTPUT_DIR", &made)
         .current_dir(&scratch)
@@ -67,7 +75,7 @@ fn script(work: &Work, plugins: Option<PathBuf>) -> Result<PathBuf, Failure> {
 }
 
 /// Copies a file to where the script finds it, under the last part of its name.
-fn lay_out(folder: &Path, item: &Item) -> Result<(), Failure> {
+fn lay_out(folder: &Path, item: &Item) -> Result<PathBuf, Failure> {
     let name = item.base();
     if matches!(name, "" | "." | "..") || name.contains('\0') {
         return Err(Failure::Data(format!(
@@ -81,9 +89,8 @@ fn lay_out(folder: &Path, item: &Item) -> Result<(), Failure> {
             "two files are called {name:?}; rename one of them first"
         )));
     }
-    fs::copy(&item.content, path)
-        .map(drop)
-        .map_err(Failure::at(item.outside()))
+    fs::copy(&item.content, &path).map_err(Failure::at(item.outside()))?;
+    Ok(path)
 }
 
 fn take(folder: &Path, output: &mut Output) -> Result<(), Failure> {

@@ -17,7 +17,7 @@ use crate::plugins::unit::{Entry, MAX_ENTRIES};
 /// How long a server may say nothing, in milliseconds, unless the configuration says it.
 const PATIENCE_MS: i64 = 20_000;
 /// Where what comes over the port `config` is described.
-const VOCABULARY: &str = "http://linked.opendata.cz/ontology/uv/dpu/filesDownload/file/";
+const VOCABULARY: &str = "http://unifiedviews.eu/ontology/dpu/filesDownload/file/";
 
 /// A file to get.
 #[derive(Debug)]
@@ -34,9 +34,9 @@ pub(super) fn run(work: &mut Work) -> Result<(), Failure> {
     let patience = Duration::from_millis(u64::try_from(patience).unwrap_or_default().max(1));
     let is_soft = config.flag("softFail", false);
     let web = Web::new(patience, config.flag("ignoreTlsErrors", false))?;
-    let sources = sources(work)?;
+    let mut sources = sources(work)?;
     if work.config.flag("checkForDuplicatedInputFiles", false) {
-        refuse_duplicates(&sources)?;
+        skip_duplicates(work, &mut sources);
     }
     let mut output = work.output("output")?;
     for source in &sources {
@@ -93,16 +93,16 @@ fn described(work: &Work) -> Result<Vec<Source>, Failure> {
     Ok(sources)
 }
 
-fn refuse_duplicates(sources: &[Source]) -> Result<(), Failure> {
+/// What is to be had twice is had once.
+fn skip_duplicates(work: &Work, sources: &mut Vec<Source>) {
     let mut seen = HashSet::new();
-    let twice = sources.iter().find(|it| !seen.insert((&it.uri, &it.name)));
-    match twice {
-        Some(source) => Err(Failure::Config(format!(
-            "{} is to be downloaded twice",
-            source.uri
-        ))),
-        None => Ok(()),
-    }
+    sources.retain(|source| {
+        let is_new = seen.insert(source.uri.clone());
+        if !is_new {
+            work.say("a file is described more than once; it is downloaded once");
+        }
+        is_new
+    });
 }
 
 fn get(web: &Web, source: &Source, output: &mut Output) -> Result<(), Failure> {
@@ -275,6 +275,19 @@ mod tests {
             let failure = bench(files, false).run().unwrap_err().to_string();
             assert!(failure.contains(why), "{failure}");
         }
+    }
+
+    #[test]
+    fn what_is_named_twice_is_fetched_once_if_so_wished() {
+        let server = Server::start(&[("GET /a", 200, "1")]);
+        let (url, b) = (server.url("a"), "<a.VfsFile><uri>");
+        let fields = format!(
+            "<vfsFiles>{b}{url}</uri></a.VfsFile>{b}{url}</uri></a.VfsFile></vfsFiles>\
+             <checkForDuplicatedInputFiles>true</checkForDuplicatedInputFiles>"
+        );
+        let bench = Bench::new("uv-e-filesDownload", &fields);
+        bench.run().unwrap();
+        assert_eq!(bench.texts("output"), [("a".into(), "1".into())]);
     }
 
     #[test]

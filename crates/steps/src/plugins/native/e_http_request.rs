@@ -6,10 +6,12 @@ use reqwest::Method;
 
 use super::http::{Ask, Body, Web};
 use super::work::{Item, Output, named};
-use super::{Failure, Work, bounds};
+use super::{Failure, Work, bounds, rdf};
 
 /// How long a server may say nothing.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// Where what comes over the port `rdfConfig` is described.
+const VOCABULARY: &str = "http://unifiedviews.eu/ontology/dpu/httpRequest/";
 /// What separates the parts of a form. What it holds is looked through for it.
 const BOUNDARY: &str = "penstock-7MA4YWxkTrZu0gWfR2kXo9Qv";
 
@@ -22,14 +24,7 @@ pub(super) fn run(work: &mut Work) -> Result<(), Failure> {
             let name = wanted.file_name.as_str();
             wanted.send(&web, content_type, body, (name, &mut output))?;
         }
-        Bodies::Files(items) => {
-            for (index, item) in items.into_iter().enumerate() {
-                let name = format!("{index:03}_{}", wanted.file_name);
-                let body = Body::File(item.content);
-                let content_type = Some(wanted.content_type()?);
-                wanted.send(&web, content_type, body, (&name, &mut output))?;
-            }
-        }
+        Bodies::Files(items) => wanted.send_each(work, &web, items, &mut output)?,
     }
     output.finish()
 }
@@ -53,7 +48,7 @@ impl Wanted {
     fn of(work: &Work) -> Result<Self, Failure> {
         let config = &work.config;
         let text = |name| config.text(name).unwrap_or_default().trim().to_owned();
-        let url = text("requestURL");
+        let url = described(work, "url")?.unwrap_or_else(|| text("requestURL"));
         if url.is_empty() {
             return Err(Failure::Config("requestURL is missing".to_owned()));
         }
@@ -89,18 +84,20 @@ impl Wanted {
             .trim()
         {
             "RAW_DATA" => {
-                let text = config.text("rawRequestBody").unwrap_or_default();
-                let body = Body::Bytes(encoded(text, &self.charset)?);
+                let described = described(work, "requestBody")?;
+                let own = || config.text("rawRequestBody").unwrap_or_default().to_owned();
+                let text = described.unwrap_or_else(own);
+                let body = Body::Bytes(encoded(&text, &self.charset)?);
                 Ok(Bodies::One(Some(self.content_type()?), body))
             }
-            "FORM_DATA" => {
+            "FORM_DATA" | "FORM_DATA_RDF" => {
                 let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
                 let body = Body::Bytes(self.form(work)?);
                 Ok(Bodies::One(Some(content_type), body))
             }
             "FILE" => Ok(Bodies::Files(work.input("requestFilesConfig")?)),
             other => Err(Failure::Config(format!(
-                "postRequestDataType {other} is not done natively; RAW_DATA, FORM_DATA and FILE are"
+                "postRequestDataType {other} is not known"
             ))),
         }
     }
@@ -127,6 +124,7 @@ impl Wanted {
             let text = |name| body.child(name).map_or("", |it| it.text.as_str());
             fields.push((text("param").to_owned(), text("value").to_owned()));
         }
+        fields.extend(described_fields(work)?);
         let mut form = Vec::new();
         for (name, value) in fields {
             if value.contains(BOUNDARY) || name.contains(['"', '\r', '\n']) {
@@ -145,6 +143,35 @@ impl Wanted {
         }
         form.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
         Ok(form)
+    }
+
+    /// Sends each file. One that is refused is left out with a warning, unless all are.
+    fn send_each(
+        &self,
+        work: &Work,
+        web: &Web,
+        items: Vec<Item>,
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        let count = items.len();
+        if count == 0 {
+            let what = "there is no file at requestFilesConfig to be sent";
+            return Err(Failure::Data(what.to_owned()));
+        }
+        let mut failed = 0;
+        for (number, item) in (1..).zip(items) {
+            let name = format!("{number:03}_{}", self.file_name);
+            let body = Body::File(item.content);
+            let content_type = Some(self.content_type()?);
+            if let Err(failure) = self.send(web, content_type, body, (&name, output)) {
+                failed += 1;
+                if failed == count {
+                    return Err(failure);
+                }
+                work.warn(&format!("{failure}; the file is left out"));
+            }
+        }
+        Ok(())
     }
 
     fn send(
@@ -174,6 +201,25 @@ impl Wanted {
         let answer = web.ask(ask)?.success()?;
         output.write(named(name), |file| answer.copy_to(file))
     }
+}
+
+/// What RDF at `rdfConfig` says in the place of a field, if it does.
+fn described(work: &Work, name: &str) -> Result<Option<String>, Failure> {
+    let query =
+        format!("SELECT ?said WHERE {{ ?config <{VOCABULARY}{name}> ?said }} ORDER BY ?said");
+    let rows = rdf::rows(&work.input("rdfConfig")?, &query)?;
+    Ok(rows.into_iter().flatten().next())
+}
+
+/// The fields of a form that RDF at `rdfConfig` describes.
+fn described_fields(work: &Work) -> Result<Vec<(String, String)>, Failure> {
+    let query = format!(
+        "SELECT ?name ?value WHERE {{ ?field <{VOCABULARY}param> ?name ; <{VOCABULARY}value> ?value }} \
+         ORDER BY ?name ?value"
+    );
+    let rows = rdf::rows(&work.input("rdfConfig")?, &query)?;
+    let both = |row: Vec<String>| <[String; 2]>::try_from(row).ok();
+    Ok(rows.into_iter().filter_map(both).map(Into::into).collect())
 }
 
 fn encoded(text: &str, charset: &str) -> Result<Vec<u8>, Failure> {
@@ -259,13 +305,61 @@ mod tests {
             .into_iter()
             .map(|it| it.0)
             .collect();
-        assert_eq!(names, ["000_got", "001_got"]);
+        assert_eq!(names, ["001_got", "002_got"]);
         let asked = server.asked();
         assert!(
             asked[0].contains("name=\"k\"") && asked[0].contains("\r\n\r\nw\r\n--"),
             "{asked:?}"
         );
         assert!(asked[2].ends_with("\r\n\r\ntwo"), "{asked:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_refused_is_left_out_unless_all_are() {
+        let fields = |url: &str| {
+            format!(
+                "<requestType>POST</requestType><postRequestDataType>FILE</postRequestDataType>\
+                 <requestURL>{url}</requestURL><fileName>got</fileName>"
+            )
+        };
+        let server = Server::start(&[("POST /", 400, "no"), ("POST /", 200, "yes")]);
+        let some = Bench::new("uv-e-httpRequest", &fields(&server.url("")));
+        some.give("requestFilesConfig", &[("a", b"one"), ("b", b"two")]);
+        some.run().unwrap();
+        assert_eq!(
+            some.texts("requestOutput"),
+            [("002_got".into(), "yes".into())]
+        );
+        let server = Server::start(&[("POST /", 400, "no")]);
+        let none = Bench::new("uv-e-httpRequest", &fields(&server.url("")));
+        assert!(none.run().is_err(), "there is nothing to send");
+        none.give("requestFilesConfig", &[("a", b"one")]);
+        assert!(none.run().is_err());
+    }
+
+    #[test]
+    fn a_request_can_be_described_in_rdf() {
+        let server = Server::start(&[("POST /there", 200, "ok"), ("POST /there", 200, "ok")]);
+        let v = super::VOCABULARY;
+        let triples = format!(
+            "<http://c> <{v}url> \"{}\" .\n<http://c> <{v}requestBody> \"hello\" .\n\
+             <http://f> <{v}param> \"p\" .\n<http://f> <{v}value> \"w\" .\n",
+            server.url("there")
+        );
+        for kind in ["RAW_DATA", "FORM_DATA_RDF"] {
+            let fields = format!(
+                "<requestType>POST</requestType><postRequestDataType>{kind}</postRequestDataType>"
+            );
+            let bench = Bench::new("uv-e-httpRequest", &fields);
+            bench.give_graphs("rdfConfig", &[("http://g", &triples)]);
+            bench.run().unwrap();
+        }
+        let asked = server.asked();
+        assert!(asked[0].ends_with("\r\n\r\nhello"), "{asked:?}");
+        assert!(
+            asked[1].contains("name=\"p\"") && asked[1].contains("\r\n\r\nw\r\n--"),
+            "{asked:?}"
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! `uv-q-sparqlAsk`: lets graphs pass if a query is true of them all, or of each; else it fails, or warns and lets them
-//! pass.
+//! `uv-q-sparqlAsk`: lets graphs pass if a query is true of them all, or of each; else it fails, or warns or only says so
+//! and lets them pass.
 
 use super::{Failure, Work, rdf};
 
@@ -10,12 +10,13 @@ pub(super) fn run(work: &mut Work) -> Result<(), Failure> {
         .unwrap_or("ASK { ?s ?p ?o }")
         .to_owned();
     let is_per_graph = config.flag("perGraph", true);
-    let is_soft = match config.said("messageType").unwrap_or("ERROR").trim() {
-        "ERROR" => false,
-        "WARNING" => true,
+    let gravity = match config.said("messageType").unwrap_or("ERROR").trim() {
+        "ERROR" => Gravity::Error,
+        "WARNING" => Gravity::Warning,
+        "INFO" | "DEBUG" => Gravity::Word,
         other => {
             return Err(Failure::Config(format!(
-                "messageType {other} is neither ERROR nor WARNING"
+                "messageType {other} is none of ERROR, WARNING, INFO and DEBUG"
             )));
         }
     };
@@ -24,12 +25,12 @@ pub(super) fn run(work: &mut Work) -> Result<(), Failure> {
     if is_per_graph {
         for item in &items {
             let store = rdf::merged(std::slice::from_ref(item))?;
-            check(work, is_soft, rdf::is_so(&store, &query)?, &item.entry.name)?;
+            check(work, gravity, rdf::is_so(&store, &query)?, &item.entry.name)?;
         }
     } else {
         check(
             work,
-            is_soft,
+            gravity,
             rdf::is_so(&rdf::store(&items)?, &query)?,
             "the data",
         )?;
@@ -40,16 +41,25 @@ pub(super) fn run(work: &mut Work) -> Result<(), Failure> {
     output.finish()
 }
 
-fn check(work: &Work, is_soft: bool, is_so: bool, what: &str) -> Result<(), Failure> {
+/// What it means that the query is not true.
+#[derive(Debug, Clone, Copy)]
+enum Gravity {
+    Error,
+    Warning,
+    Word,
+}
+
+fn check(work: &Work, gravity: Gravity, is_so: bool, what: &str) -> Result<(), Failure> {
     if is_so {
         return Ok(());
     }
     let message = format!("what askQuery asks is not true of {what}");
-    if is_soft {
-        work.warn(&message);
-        return Ok(());
+    match gravity {
+        Gravity::Error => return Err(Failure::Check(message)),
+        Gravity::Warning => work.warn(&message),
+        Gravity::Word => work.say(&message),
     }
-    Err(Failure::Check(message))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -62,6 +72,7 @@ mod tests {
             ("ERROR", true, "ASK { ?s &lt;http://p&gt; ?o }", false),
             ("ERROR", false, "ASK { ?s &lt;http://p&gt; ?o }", true),
             ("WARNING", true, "ASK { ?s &lt;http://p&gt; ?o }", true),
+            ("INFO", true, "ASK { ?s &lt;http://p&gt; ?o }", true),
             ("ERROR", false, "ASK { ?s &lt;http://none&gt; ?o }", false),
             ("WARNING", false, "nonsense", false),
             ("SHOUT", false, "ASK { ?s ?p ?o }", false),

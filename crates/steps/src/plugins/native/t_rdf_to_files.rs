@@ -1,48 +1,63 @@
 //! `uv-t-rdfToFiles`: all graphs in one file, in a format of RDF.
 
 use oxigraph::io::{RdfFormat, RdfSerializer};
+use oxigraph::model::{GraphName, NamedNode, Quad};
 use oxigraph::store::Store;
 
 use super::work::{Bounded, named};
 use super::{Failure, Work, rdf};
+use crate::plugins::config::Config;
+
+/// The graph that the triples are said to be in, unless the configuration says another.
+const GRAPH: &str = "http://localhost/resource/output";
 
 pub(super) fn run(work: &mut Work) -> Result<(), Failure> {
     let config = &work.config;
     let format = rdf::format(config.said("rdfFileFormat").unwrap_or("TURTLE").trim())?;
-    let mut name = config
-        .said("outFileName")
-        .unwrap_or("data")
-        .trim()
-        .to_owned();
-    let extension = format.file_extension();
-    if !name.ends_with(&format!(".{extension}")) {
-        name = format!("{name}.{extension}");
-    }
-    let has_graph_file = config.flag("genGraphFile", false);
+    let name = format!("{}.{}", file_name(config), format.file_extension());
     let graph = config
-        .text("outGraphName")
-        .unwrap_or_default()
+        .said("outGraphName")
+        .unwrap_or(GRAPH)
         .trim()
         .to_owned();
-    let items = work.input("input")?;
-    // A format without graphs gets every triple once, whichever graphs it is in.
-    let store = if format.supports_datasets() {
-        rdf::store(&items)?
+    // What has graphs says its graph itself.
+    let has_graph_file = config.flag("genGraphFile", true) && !format.supports_datasets();
+    let into = if format.supports_datasets() {
+        let wrong = |error| Failure::Config(format!("outGraphName {graph:?} is no IRI: {error}"));
+        NamedNode::new(&graph).map_err(wrong)?.into()
     } else {
-        rdf::merged(&items)?
+        GraphName::DefaultGraph
     };
+    // Every triple comes once, whichever graphs it is in.
+    let store = rdf::merged(&work.input("input")?)?;
     let mut output = work.output("output")?;
-    output.write(named(name.as_str()), |file| write(&store, format, file))?;
+    output.write(named(name.as_str()), |file| {
+        write(&store, (format, &into), file)
+    })?;
     if has_graph_file {
         output.put(named(format!("{name}.graph")), graph.as_bytes())?;
     }
     output.finish()
 }
 
-fn write(store: &Store, format: RdfFormat, file: &mut Bounded) -> Result<(), Failure> {
+/// What the file is called before its extension; configurations before the second version keep it in a list.
+fn file_name(config: &Config) -> String {
+    let first = config.list("graphToFileInfo").first().map(Config::below);
+    let listed = first.as_ref().and_then(|it| it.said("outFileName"));
+    let name = config.said("outFileName").or(listed).unwrap_or("output");
+    name.trim().to_owned()
+}
+
+/// Writes all triples, into one graph where the format has graphs.
+fn write(
+    store: &Store,
+    (format, graph): (RdfFormat, &GraphName),
+    file: &mut Bounded,
+) -> Result<(), Failure> {
     let mut writer = RdfSerializer::from_format(format).for_writer(file);
     for quad in store {
         let quad = quad.map_err(|error| Failure::Data(error.to_string()))?;
+        let quad = Quad::new(quad.subject, quad.predicate, quad.object, graph.clone());
         writer.serialize_quad(&quad).map_err(Failure::at("RDF"))?;
     }
     writer.finish().map(drop).map_err(Failure::at("RDF"))
@@ -92,13 +107,25 @@ mod tests {
     fn the_name_of_a_graph_goes_beside_it() {
         let bench = Bench::new(
             "uv-t-rdfToFiles",
-            "<outFileName>out.ttl</outFileName><genGraphFile>true</genGraphFile><outGraphName>http://g</outGraphName>",
+            "<graphToFileInfo><x><outFileName>out</outFileName></x></graphToFileInfo>\
+             <genGraphFile>true</genGraphFile><outGraphName>http://g</outGraphName>",
         );
         bench.give_graphs("input", &[]);
         bench.run().unwrap();
         let files = bench.texts("output");
         assert_eq!(files[0].0, "out.ttl");
         assert_eq!(files[1], ("out.ttl.graph".into(), "http://g".into()));
+        let bench = Bench::new(
+            "uv-t-rdfToFiles",
+            "<rdfFileFormat>N-Quads</rdfFileFormat><outGraphName>http://g</outGraphName>",
+        );
+        bench.give_graphs("input", &[("http://1", "<http://a> <http://p> \"1\" .")]);
+        bench.run().unwrap();
+        let expected = "<http://a> <http://p> \"1\" <http://g> .\n";
+        assert_eq!(
+            bench.texts("output"),
+            [("output.nq".into(), expected.into())]
+        );
         let bench = Bench::new("uv-t-rdfToFiles", "<rdfFileFormat>Klingon</rdfFileFormat>");
         assert!(bench.run().is_err());
     }

@@ -16,18 +16,34 @@ use crate::plugins::config::Config;
 const VOCABULARY: &str = "http://linked.opendata.cz/ontology/odcs/tabular/";
 const TYPE: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type";
 const LABEL: &str = "http://www.w3.org/2000/01/rdf-schema#label";
-const INTEGER: &str = "http://www.w3.org/2001/XMLSchema#integer";
+const INT: &str = "http://www.w3.org/2001/XMLSchema#int";
+/// What every table is.
+const TABLE: &str = "http://unifiedviews.eu/ontology/t-tabular/Table";
 
 pub(super) fn run(work: &mut Work) -> Result<(), Failure> {
     if !work.config.list("namedCells").is_empty() {
         work.warn("named cells are not read natively; they are left out");
     }
     let wanted = Wanted::of(&work.config)?;
+    let is_counted_through = work.config.flag("staticRowCounter", false);
+    let mut number = 0;
     let mut output = work.output("triplifiedTable")?;
     for item in work.input("table")? {
+        if !is_counted_through {
+            number = 0;
+        }
         let name = item.entry.name.as_str();
         let entry = rdf::entry(name, &rdf::own_graph(name));
-        output.write(entry, |file| wanted.convert(&item, file))?;
+        let mut passed_over = 0;
+        output.write(entry, |file| {
+            passed_over = wanted.convert(&item, &mut number, file)?;
+            Ok(())
+        })?;
+        if passed_over > 0 {
+            work.warn(&format!(
+                "{name}: {passed_over} rows without a key are left out"
+            ));
+        }
     }
     output.finish()
 }
@@ -52,12 +68,8 @@ struct Wanted {
 
 impl Wanted {
     fn of(config: &Config) -> Result<Self, Failure> {
-        let base = config.said("baseURI").unwrap_or("http://localhost/").trim();
-        let base = if base.ends_with(['/', '#']) {
-            base.to_owned()
-        } else {
-            format!("{base}/")
-        };
+        let base = config.said("baseURI").unwrap_or("http://localhost/");
+        let base = base.trim().to_owned();
         let class = config.said("rowsClass").map(|it| iri(it.trim()));
         let limit = config.number("rowsLimit").filter(|it| *it > 0);
         iri(&base)?;
@@ -75,35 +87,50 @@ impl Wanted {
         })
     }
 
-    fn convert(&self, item: &Item, file: &mut Bounded) -> Result<(), Failure> {
+    /// Rows are counted on from `number`. Answers how many were passed over because they have no key.
+    fn convert(
+        &self,
+        item: &Item,
+        number: &mut usize,
+        file: &mut Bounded,
+    ) -> Result<usize, Failure> {
         let mut triples = Triples::new(file);
         let mut table = Table::open(&self.config, item)?;
         let header = table.header()?;
-        let columns = Columns::of(&self.config, &self.base, &header)?;
-        let subject = iri(&format!("{}{}", self.base, encoded(item.base())))?;
-        self.say_of_table(&subject, &columns, &mut triples)?;
-        let mut number = 0;
-        while number < self.rows_limit {
-            let Some(cells) = table.next()? else { break };
-            number += 1;
+        let mut next = table.next()?;
+        let first = next.as_deref().unwrap_or_default();
+        let columns = Columns::of(&self.config, &self.base, (&header, first))?;
+        let subject = iri(&joined(&self.base, &encoded(item.base())))?;
+        self.say_of_table((&subject, item), &columns, &mut triples)?;
+        let (mut passed_over, mut read) = (0, 0);
+        while let Some(cells) = next.take().filter(|_| read < self.rows_limit) {
+            (read, *number) = (read + 1, *number + 1);
             let row = Row {
                 header: &header,
                 cells: &cells,
-                number,
+                number: *number,
             };
-            self.say_of_row(&subject, &columns, row, &mut triples)?;
+            if !self.say_of_row(&subject, &columns, row, &mut triples)? {
+                passed_over += 1;
+            }
+            next = table.next()?;
         }
-        triples.finish()
+        triples.finish()?;
+        Ok(passed_over)
     }
 
     fn say_of_table(
         &self,
-        table: &NamedNode,
+        (table, item): (&NamedNode, &Item),
         columns: &Columns,
         triples: &mut Triples<&mut Bounded>,
     ) -> Result<(), Failure> {
+        if self.has_table_subject {
+            let name = Literal::new_simple_literal(&item.entry.name);
+            triples.put(&Triple::new(table.clone(), own("symbolicName"), name))?;
+        }
         if self.has_table_subject && self.has_table_class {
-            triples.put(&Triple::new(table.clone(), iri(TYPE)?, own("Table")))?;
+            triples.put(&Triple::new(table.clone(), iri(TYPE)?, iri(TABLE)?))?;
         }
         if self.has_labels {
             for (property, name) in columns.labels() {
@@ -117,14 +144,17 @@ impl Wanted {
         Ok(())
     }
 
+    /// Says nothing of a row that has no key, and answers so.
     fn say_of_row(
         &self,
         table: &NamedNode,
         columns: &Columns,
         row: Row<'_>,
         triples: &mut Triples<&mut Bounded>,
-    ) -> Result<(), Failure> {
-        let subject = columns.subject(row)?;
+    ) -> Result<bool, Failure> {
+        let Some(subject) = columns.subject(row)? else {
+            return Ok(false);
+        };
         for (property, value) in columns.values(row)? {
             triples.put(&Triple::new(subject.clone(), property, value))?;
         }
@@ -132,7 +162,7 @@ impl Wanted {
             triples.put(&Triple::new(subject.clone(), iri(TYPE)?, class.clone()))?;
         }
         if self.numbers_rows {
-            let number = Literal::new_typed_literal(row.number.to_string(), iri(INTEGER)?);
+            let number = Literal::new_typed_literal(row.number.to_string(), iri(INT)?);
             triples.put(&Triple::new(subject.clone(), own("row"), number))?;
         }
         if self.has_table_subject {
@@ -142,12 +172,22 @@ impl Wanted {
                 Term::from(subject),
             ))?;
         }
-        Ok(())
+        Ok(true)
     }
 }
 
 fn own(name: &str) -> NamedNode {
     NamedNode::new_unchecked(format!("{VOCABULARY}{name}"))
+}
+
+/// What an address says below another, unless it is a whole one.
+fn joined(base: &str, said: &str) -> String {
+    if said.contains("://") {
+        return said.to_owned();
+    }
+    let base = base.strip_suffix('/').unwrap_or(base);
+    let said = said.strip_prefix('/').unwrap_or(said);
+    format!("{base}/{said}")
 }
 
 fn iri(text: &str) -> Result<NamedNode, Failure> {
@@ -178,10 +218,10 @@ mod tests {
     #[test]
     fn rows_become_subjects_and_columns_properties() {
         let expected = [
-            "<http://x/1> <http://x/id> \"1\"^^<http://www.w3.org/2001/XMLSchema#integer> .",
+            "<http://x/1> <http://x/id> \"1\"^^<http://www.w3.org/2001/XMLSchema#long> .",
             "<http://x/1> <http://x/name> \"Ann\" .",
             "<http://x/1> <http://x/price> \"2.5\"^^<http://www.w3.org/2001/XMLSchema#double> .",
-            "<http://x/2> <http://x/id> \"2\"^^<http://www.w3.org/2001/XMLSchema#integer> .",
+            "<http://x/2> <http://x/id> \"2\"^^<http://www.w3.org/2001/XMLSchema#long> .",
             "<http://x/2> <http://x/name> \"B, C\" .",
         ];
         assert_eq!(
@@ -210,18 +250,20 @@ mod tests {
         let fields = format!(
             "<generateNew>false</generateNew><ignoreBlankCells>true</ignoreBlankCells><advancedKeyColumn>true</advancedKeyColumn>\
              <keyColumn>&lt;http://y/{{name}}-{{id}}&gt;</keyColumn><rowsClass>http://x/Row</rowsClass>\
-             <columnsInfo>{}{}</columnsInfo><columnsInfoAdv><a.AdvanceMapping><uri>http://x/label</uri>\
+             <columnsInfo>{}{}{}</columnsInfo><columnsInfoAdv><a.AdvanceMapping><uri>http://x/label</uri>\
              <template>\"{{name}} no {{id}}\"@en</template></a.AdvanceMapping></columnsInfoAdv><rowsLimit>1</rowsLimit>",
             info("price", "http://x/costs", "Decimal", ""),
-            info("name", "", "String", "<language>de</language>")
+            info("name", "", "String", "<language>de</language>"),
+            info("id", "/n", "Integer", "")
         );
         assert_eq!(
             lines(&fields, "t.csv", CSV),
             [
-                "<http://y/Ann-1> <http://linked.opendata.cz/ontology/odcs/tabular/row> \"1\"^^<http://www.w3.org/2001/XMLSchema#integer> .",
+                "<http://y/Ann-1> <http://linked.opendata.cz/ontology/odcs/tabular/row> \"1\"^^<http://www.w3.org/2001/XMLSchema#int> .",
                 "<http://y/Ann-1> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://x/Row> .",
                 "<http://y/Ann-1> <http://x/costs> \"2.5\"^^<http://www.w3.org/2001/XMLSchema#decimal> .",
                 "<http://y/Ann-1> <http://x/label> \"Ann no 1\"@en .",
+                "<http://y/Ann-1> <http://x/n> \"1\"^^<http://www.w3.org/2001/XMLSchema#int> .",
                 "<http://y/Ann-1> <http://x/name> \"Ann\"@de .",
             ]
         );
@@ -260,10 +302,68 @@ mod tests {
         let found = lines(&fields, "t.csv", b"a\nv 1\n");
         for line in [
             "<http://x/t.csv> <http://linked.opendata.cz/ontology/odcs/tabular/hasRow> <http://x/v%201> .",
-            "<http://x/t.csv> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://linked.opendata.cz/ontology/odcs/tabular/Table> .",
+            "<http://x/t.csv> <http://linked.opendata.cz/ontology/odcs/tabular/symbolicName> \"t.csv\" .",
+            "<http://x/t.csv> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://unifiedviews.eu/ontology/t-tabular/Table> .",
             "<http://x/a> <http://www.w3.org/2000/01/rdf-schema#label> \"a\" .",
         ] {
             assert!(found.iter().any(|it| it == line), "{line}: {found:#?}");
+        }
+    }
+
+    #[test]
+    fn templates_are_filled_as_they_say() {
+        let mapping = |uri: &str, template: &str| {
+            let template = template.replace('<', "&lt;").replace('>', "&gt;");
+            format!(
+                "<a.AdvanceMapping><uri>{uri}</uri><template>{template}</template></a.AdvanceMapping>"
+            )
+        };
+        let fields = format!(
+            "<generateNew>false</generateNew><ignoreBlankCells>true</ignoreBlankCells><generateRowTriple>false</generateRowTriple>\
+             <keyColumn>u</keyColumn><columnsInfoAdv>{}{}{}{}</columnsInfoAdv>",
+            mapping("raw", "<{u}>"),
+            mapping("part", "<http://y/{+u}>"),
+            mapping("typed", "\"\\{{b}\\}\"^^http://t"),
+            mapping("none", "\"{b}{none}\""),
+        );
+        let found = lines(&fields, "t.csv", b"u,b,none\nhttp://z/a b,1,\n,2,\n");
+        assert_eq!(
+            found,
+            [
+                "<http://z/a%20b> <http://x/part> <http://y/http%3A%2F%2Fz%2Fa%20b> .",
+                "<http://z/a%20b> <http://x/raw> <http://z/a%20b> .",
+                "<http://z/a%20b> <http://x/typed> \"{1}\"^^<http://t> .",
+            ],
+            "the row without a key is passed over"
+        );
+    }
+
+    #[test]
+    fn types_are_guessed_by_the_first_row() {
+        let found = lines(&plain(""), "t.csv", b"a b,c\n1,\nx,2\n3,4\n");
+        assert_eq!(
+            found,
+            [
+                "<http://x/1> <http://x/a+b> \"1\"^^<http://www.w3.org/2001/XMLSchema#long> .",
+                "<http://x/2> <http://x/a+b> \"x\" .",
+                "<http://x/2> <http://x/c> \"2\" .",
+                "<http://x/3> <http://x/a+b> \"3\"^^<http://www.w3.org/2001/XMLSchema#long> .",
+                "<http://x/3> <http://x/c> \"4\" .",
+            ]
+        );
+    }
+
+    #[test]
+    fn rows_of_all_files_can_be_counted_through() {
+        for (is_static, last) in [("true", "<http://x/2>"), ("false", "<http://x/1>")] {
+            let fields = plain(&format!(
+                "<baseURI>http://x/</baseURI><staticRowCounter>{is_static}</staticRowCounter>"
+            ));
+            let bench = Bench::new("uv-t-tabular", &fields);
+            bench.give("table", &[("a.csv", b"a\n1\n"), ("b.csv", b"a\n1\n")]);
+            bench.run().unwrap();
+            let graphs = bench.graphs("triplifiedTable");
+            assert!(graphs[1].1[0].starts_with(last), "{graphs:?}");
         }
     }
 

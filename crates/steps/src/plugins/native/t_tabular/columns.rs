@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use oxigraph::model::{Literal, NamedNode, Term};
 
-use super::{Failure, VOCABULARY, encoded, iri};
+use super::{Failure, VOCABULARY, encoded, iri, joined};
 use crate::plugins::config::Config;
 
 const XSD: &str = "http://www.w3.org/2001/XMLSchema#";
@@ -46,13 +46,25 @@ struct Column {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Auto,
     Text(Option<String>),
     Typed(&'static str),
+    /// As the first row has it; a cell that is none of it is a text.
+    Guessed(Guess),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guess {
+    Long,
+    Double,
 }
 
 impl Columns {
-    pub(super) fn of(config: &Config, base: &str, header: &[String]) -> Result<Self, Failure> {
+    /// What becomes of columns with these names, of which these are the first cells.
+    pub(super) fn of(
+        config: &Config,
+        base: &str,
+        (header, first): (&[String], &[String]),
+    ) -> Result<Self, Failure> {
         let key = match config.said("keyColumn").map(str::trim) {
             None => Key::Number,
             Some(template) if config.flag("advancedKeyColumn", false) => {
@@ -68,7 +80,7 @@ impl Columns {
                 .or_else(|| mapping.said("URI"))
                 .unwrap_or_default();
             templates.push((
-                iri(property.trim())?,
+                iri(&joined(base, property.trim()))?,
                 mapping
                     .text("template")
                     .unwrap_or_default()
@@ -79,7 +91,7 @@ impl Columns {
         Ok(Self {
             base: base.to_owned(),
             key,
-            described: columns(config, base, header)?,
+            described: columns(config, base, (header, first))?,
             templates,
             skips_blank: config.flag("ignoreBlankCells", false),
         })
@@ -92,53 +104,52 @@ impl Columns {
             .map(|it| (&it.property, it.name.as_str()))
     }
 
-    /// What the row is about.
-    pub(super) fn subject(&self, row: Row<'_>) -> Result<NamedNode, Failure> {
-        let value = match &self.key {
-            Key::Number => row.number.to_string(),
-            Key::Column(index) => encoded(row.cells.get(*index).map_or("", |it| it.trim())),
+    /// What the row is about; nothing where it has no key.
+    pub(super) fn subject(&self, row: Row<'_>) -> Result<Option<NamedNode>, Failure> {
+        let said = match &self.key {
+            Key::Number => Some(format!("{}{}", self.base, row.number)),
+            Key::Column(index) => {
+                let cell = row.cells.get(*index).map(|it| it.trim());
+                let cell = cell.filter(|it| !it.is_empty());
+                cell.map(|it| joined(&self.base, &allowed(it)))
+            }
             Key::Template(template) => {
                 let filled = filled(template.trim_matches(['<', '>', '"']), row, true)?;
-                return if filled.contains(':') {
-                    iri(&filled)
-                } else {
-                    iri(&format!("{}{filled}", self.base))
-                };
+                filled.map(|it| joined(&self.base, &it))
             }
         };
-        iri(&format!("{}{value}", self.base))
+        said.map(|it| iri(&it)).transpose()
     }
 
     /// What is said of it.
     pub(super) fn values(&self, row: Row<'_>) -> Result<Vec<(NamedNode, Term)>, Failure> {
         let mut values = Vec::new();
         for column in &self.described {
-            let cell = row.cells.get(column.index).map_or("", String::as_str);
-            if !cell.is_empty() {
-                values.push((column.property.clone(), column.kind.value(cell)?));
-            } else if !self.skips_blank {
-                values.push((
-                    column.property.clone(),
-                    iri(&format!("{VOCABULARY}blank-cell"))?.into(),
-                ));
-            }
+            let cell = row.cells.get(column.index).filter(|it| !it.is_empty());
+            let value = cell.map(|it| column.kind.value(it)).transpose()?;
+            values.push((column.property.clone(), value));
         }
         for (property, template) in &self.templates {
             values.push((property.clone(), term(template, row)?));
         }
-        Ok(values)
+        let blank: Term = iri(&format!("{VOCABULARY}blank-cell"))?.into();
+        let blank = (!self.skips_blank).then_some(blank);
+        let said = values.into_iter();
+        Ok(said
+            .filter_map(|(property, value)| Some((property, value.or_else(|| blank.clone())?)))
+            .collect())
     }
 }
 
 /// Those that are described, and the others if they are wanted too.
-fn columns(config: &Config, base: &str, header: &[String]) -> Result<Vec<Column>, Failure> {
+fn columns(
+    config: &Config,
+    base: &str,
+    (header, first): (&[String], &[String]),
+) -> Result<Vec<Column>, Failure> {
     let described: HashMap<_, _> = config.entries("columnsInfo").into_iter().collect();
     let takes_all = config.flag("generateNew", true);
-    let auto = if config.flag("autoAsStrings", false) {
-        Kind::Text(None)
-    } else {
-        Kind::Auto
-    };
+    let guesses = !config.flag("autoAsStrings", false);
     if !config.flag("ignoreMissingColumn", false) {
         for name in described.keys() {
             position(header, name)?;
@@ -154,12 +165,14 @@ fn columns(config: &Config, base: &str, header: &[String]) -> Result<Vec<Column>
             .as_ref()
             .and_then(|it| it.said("URI").or_else(|| it.said("uri")));
         let property = match said {
-            Some(said) => iri(said.trim())?,
-            None => iri(&format!("{base}{}", encoded(name)))?,
+            Some(said) => iri(&joined(base, said.trim()))?,
+            None => iri(&format!("{base}{}", as_form(name)))?,
         };
+        let cell = first.get(index).filter(|_| guesses);
+        let guessed = guessed(cell.map_or("", String::as_str));
         let kind = match &info {
-            Some(info) => kind(info, &auto)?,
-            None => auto.clone(),
+            Some(info) => kind(info, guessed)?,
+            None => guessed,
         };
         columns.push(Column {
             index,
@@ -171,11 +184,27 @@ fn columns(config: &Config, base: &str, header: &[String]) -> Result<Vec<Column>
     Ok(columns)
 }
 
-fn kind(info: &Config, auto: &Kind) -> Result<Kind, Failure> {
+/// A name as Java's forms write it: that is what columns without an address of their own are called by.
+fn as_form(name: &str) -> String {
+    url::form_urlencoded::byte_serialize(name.as_bytes()).collect()
+}
+
+/// What the cells of a column are, by the first of them.
+fn guessed(first: &str) -> Kind {
+    if first.parse::<i64>().is_ok() {
+        Kind::Guessed(Guess::Long)
+    } else if is_number(first.trim()) {
+        Kind::Guessed(Guess::Double)
+    } else {
+        Kind::Text(None)
+    }
+}
+
+fn kind(info: &Config, guessed: Kind) -> Result<Kind, Failure> {
     Ok(match info.said("type").unwrap_or("Auto").trim() {
-        "Auto" => auto.clone(),
+        "Auto" => guessed,
         "String" => Kind::Text(info.said("language").map(|it| it.trim().to_owned())),
-        "Integer" => Kind::Typed("integer"),
+        "Integer" => Kind::Typed("int"),
         "Long" => Kind::Typed("long"),
         "Float" => Kind::Typed("float"),
         "Double" => Kind::Typed("double"),
@@ -211,9 +240,11 @@ impl Kind {
         Ok(match self {
             Self::Typed(name) => typed(name).into(),
             Self::Text(Some(language)) => text(cell, language)?.into(),
-            Self::Auto if cell.trim().parse::<i64>().is_ok() => typed("integer").into(),
-            Self::Auto if is_number(cell.trim()) => typed("double").into(),
-            Self::Text(None) | Self::Auto => Literal::new_simple_literal(cell).into(),
+            Self::Guessed(Guess::Long) if cell.trim().parse::<i64>().is_ok() => {
+                typed("long").into()
+            }
+            Self::Guessed(Guess::Double) if is_number(cell.trim()) => typed("double").into(),
+            Self::Text(None) | Self::Guessed(_) => Literal::new_simple_literal(cell).into(),
         })
     }
 }
@@ -229,55 +260,93 @@ fn text(value: &str, language: &str) -> Result<Literal, Failure> {
         .map_err(|error| Failure::Config(format!("{language:?} is no language: {error}")))
 }
 
-/// `<…>` is an IRI, `"…"` a text, perhaps with `@language` or `^^<type>`; anything else is a text too.
-fn term(template: &str, row: Row<'_>) -> Result<Term, Failure> {
+/// `<…>` is an IRI, `"…"` a text, perhaps with `@language` or `^^type`; anything else is a text too. Nothing where a
+/// cell that is named has nothing.
+fn term(template: &str, row: Row<'_>) -> Result<Option<Term>, Failure> {
     if let Some(inner) = template
         .strip_prefix('<')
         .and_then(|it| it.strip_suffix('>'))
     {
-        return Ok(iri(&filled(inner, row, true)?)?.into());
+        let filled = filled(inner, row, true)?;
+        return filled.map(|it| Ok(iri(&it)?.into())).transpose();
     }
     let quoted = template
         .strip_prefix('"')
         .and_then(|it| it.rsplit_once('"'));
-    let Some((inner, kind)) = quoted else {
-        return Ok(Literal::new_simple_literal(filled(template, row, false)?).into());
+    let (inner, kind) = quoted.unwrap_or((template, ""));
+    let Some(value) = filled(inner, row, false)? else {
+        return Ok(None);
     };
-    let value = filled(inner, row, false)?;
     if let Some(language) = kind.strip_prefix('@') {
-        return Ok(text(&value, language)?.into());
+        return Ok(Some(text(&value, language)?.into()));
     }
-    let datatype = kind.strip_prefix("^^<").and_then(|it| it.strip_suffix('>'));
-    Ok(match datatype {
+    let datatype = kind
+        .strip_prefix("^^")
+        .map(|it| it.trim_matches(['<', '>']));
+    Ok(Some(match datatype {
         Some(datatype) => Literal::new_typed_literal(value, iri(datatype)?).into(),
         None => Literal::new_simple_literal(value).into(),
-    })
+    }))
 }
 
-/// The template with cells in the place of `{column}`; `{+column}` is never encoded.
-fn filled(template: &str, row: Row<'_>, is_iri: bool) -> Result<String, Failure> {
-    let mut text = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        text.push_str(before);
-        let (name, after) = after
-            .split_once('}')
-            .ok_or_else(|| Failure::Config(format!("the template {template:?} has no }}")))?;
-        let (name, is_encoded) = match name.strip_prefix('+') {
-            Some(name) => (name, false),
-            None => (name, is_iri),
-        };
-        let cell = row
-            .cells
-            .get(position(row.header, name)?)
-            .map_or("", String::as_str);
-        if is_encoded {
-            text.push_str(&encoded(cell));
-        } else {
-            text.push_str(cell);
+/// The template with cells in the place of `{column}`, and as a part of an IRI in that of `{+column}`; `\{` and `\}` are
+/// braces. Nothing where one of the cells has nothing.
+fn filled(template: &str, row: Row<'_>, is_iri: bool) -> Result<Option<String>, Failure> {
+    let (mut text, mut rest) = (String::new(), template.chars());
+    while let Some(character) = rest.next() {
+        match character {
+            '\\' => text.extend(rest.next()),
+            '{' => {
+                let (name, after) = named(template, rest.as_str())?;
+                rest = after.chars();
+                let (name, is_part) = match name.strip_prefix('+') {
+                    Some(name) => (name.to_owned(), true),
+                    None => (name, false),
+                };
+                let cell = row.cells.get(position(row.header, &name)?);
+                let Some(cell) = cell.filter(|it| !it.is_empty()) else {
+                    return Ok(None);
+                };
+                match (is_part, is_iri) {
+                    (true, _) => text.push_str(&encoded(cell)),
+                    (false, true) => text.push_str(&allowed(cell)),
+                    (false, false) => text.push_str(cell),
+                }
+            }
+            character => text.push(character),
         }
-        rest = after;
     }
-    text.push_str(rest);
-    Ok(text)
+    Ok(Some(text))
+}
+
+/// The name up to the brace that closes it, and what comes then.
+fn named<'t>(template: &str, rest: &'t str) -> Result<(String, &'t str), Failure> {
+    let (mut name, mut characters) = (String::new(), rest.chars());
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => name.extend(characters.next()),
+            '}' => return Ok((name, characters.as_str())),
+            character => name.push(character),
+        }
+    }
+    Err(Failure::Config(format!(
+        "the template {template:?} has no }}"
+    )))
+}
+
+/// A text with what no IRI may have encoded.
+fn allowed(text: &str) -> String {
+    let mut allowed = String::with_capacity(text.len());
+    for character in text.chars() {
+        let is_denied = matches!(
+            character,
+            '<' | '>' | '"' | '{' | '}' | '|' | '\\' | '^' | '`'
+        );
+        if is_denied || character.is_whitespace() || character.is_control() {
+            allowed.push_str(&encoded(character.encode_utf8(&mut [0; 4])));
+        } else {
+            allowed.push(character);
+        }
+    }
+    allowed
 }
