@@ -3,7 +3,8 @@
 //! Every figure but one is taken from outside: over HTTP, from the first instruction of a step's own
 //! process (`stamper`), or from the process table. Nothing is asserted.
 //! Arguments choose figures: latency, steps, stop, token, lines, logs, sustained, drain, schedules,
-//! beside, pipelines; and shapes: embedded, spread. What a token's check costs is taken inside, between
+//! beside, pipelines, and waiting, which takes minutes to set up and is taken only if it is named; and
+//! shapes: embedded, spread. What a token's check costs is taken inside, between
 //! two requests through the gateway's own router.
 
 #![allow(clippy::print_stdout, reason = "the table is the result")]
@@ -79,6 +80,9 @@ async fn bench(shape: Shape, only: &[String]) {
     }
     if wants("schedules") {
         schedules::due(&world, &mut table).await;
+    }
+    if figures.iter().any(|it| *it == "waiting") {
+        schedules::waiting(&world, &mut table).await;
     }
     if wants("beside") {
         costs::stops_beside_lists(&world, &mut table).await;

@@ -1,4 +1,4 @@
-//! Ten thousand schedules that are due in the same second.
+//! Ten thousand schedules that are due in the same second, and a hundred thousand that wait.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use harness::World;
 use harness::rows::Rows;
 use serde_json::json;
 
-use crate::measure::Http;
+use crate::measure::{Http, millis};
 use crate::table::Table;
 
 /// Pipelines, and schedules of each.
@@ -17,6 +17,61 @@ const EACH: usize = 1000;
 const MADE_WITHIN: Duration = Duration::from_mins(3);
 /// Schedules that are made at the same time.
 const TOGETHER: usize = 50;
+
+/// Pipelines of which schedules wait, `EACH` of each.
+const WAITING: usize = 100;
+/// How long it is looked at what they cost.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// What schedules cost that wait, and a start with them.
+pub(crate) async fn waiting(world: &World, table: &mut Table) {
+    let http = Http::of(world);
+    for number in 0..WAITING {
+        let step = json!({"id": "one", "run": "true"});
+        let name = format!("bench-waiting-{number}");
+        let pipeline = http.define(&name, vec![step]).await;
+        make(&http, &pipeline, "2100-01-01T00:00:00Z").await;
+    }
+    let server = world.server("scheduler");
+    let before_ms = cpu_ms(server.pid().unwrap_or_default());
+    tokio::time::sleep(LOOK).await;
+    let spent_ms = cpu_ms(server.pid().unwrap_or_default()) - before_ms;
+    #[allow(clippy::cast_precision_loss, reason = "some seconds")]
+    let share = spent_ms as f64 / LOOK.as_millis() as f64 * 100.0;
+    table.row(
+        "100 000 schedules wait: a processor's time",
+        format!("{share:.2} %"),
+    );
+    server.kill();
+    let begun = Instant::now();
+    world.start_again(server).await;
+    table.row(
+        "100 000 schedules wait: start until ready",
+        millis(begun.elapsed()),
+    );
+}
+
+/// The time that a process has had of processors; 0 if there is none.
+fn cpu_ms(pid: u32) -> u64 {
+    /// Linux counts in hundredths of a second, whatever its kernel does.
+    const TICK_MS: u64 = 10;
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let (_, behind_name) = text.rsplit_once(") ").unwrap_or_default();
+    let user_and_system = behind_name.split(' ').skip(11).take(2);
+    let ticks: u64 = user_and_system
+        .filter_map(|it| it.parse::<u64>().ok())
+        .sum();
+    ticks * TICK_MS
+}
+
+/// Makes `EACH` schedules of a pipeline, due at one time.
+async fn make(http: &Http, pipeline: &str, at: &str) {
+    let body = json!({"pipeline": pipeline, "at": at, "overlap": "queue"});
+    for _ in 0..EACH / TOGETHER {
+        let made = (0..TOGETHER).map(|_| http.post("/api/v2/schedules", &body));
+        join_all(made).await;
+    }
+}
 
 /// Makes schedules for one moment: from then until each has its slot's row, and its run.
 pub(crate) async fn due(world: &World, table: &mut Table) {
@@ -35,11 +90,7 @@ pub(crate) async fn due(world: &World, table: &mut Table) {
     let at = jiff::Timestamp::from_millisecond(at_ms).expect("a time");
     let begun = Instant::now();
     for pipeline in &pipelines {
-        let body = json!({"pipeline": pipeline, "at": at.to_string(), "overlap": "queue"});
-        for _ in 0..EACH / TOGETHER {
-            let made = (0..TOGETHER).map(|_| http.post("/api/v2/schedules", &body));
-            join_all(made).await;
-        }
+        make(&http, pipeline, &at.to_string()).await;
     }
     #[allow(clippy::cast_precision_loss, reason = "ten thousand")]
     let rate = (PIPELINES * EACH) as f64 / begun.elapsed().as_secs_f64();

@@ -28,7 +28,7 @@ impl Files {
     pub(crate) fn open(setting: &Path) -> Result<Self, Error> {
         let text = setting.to_string_lossy();
         if let Some(place) = text.strip_prefix("s3://") {
-            return Self::bucket(place);
+            return Self::bucket(AmazonS3Builder::from_env(), place);
         }
         let folder = match text.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => PathBuf::from(path),
@@ -52,12 +52,13 @@ impl Files {
         Ok(Self(Arc::new(files)))
     }
 
-    fn bucket(place: &str) -> Result<Self, Error> {
+    /// A bucket, as the builder says it is reached.
+    fn bucket(builder: AmazonS3Builder, place: &str) -> Result<Self, Error> {
         let wrong = |error: &dyn std::fmt::Display| Error::PluginStore(error.to_string());
         runtime::tls::provide();
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         let prefix = Key::parse(prefix.trim_end_matches('/')).map_err(|error| wrong(&error))?;
-        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+        let mut builder = builder.with_bucket_name(bucket);
         let endpoint = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint]
             .iter()
             .find_map(|key| builder.get_config_value(key));
@@ -98,33 +99,86 @@ fn key(id: &str, sha256: &str) -> Key {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use futures::TryStreamExt as _;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use hyper_util::server::conn::auto;
+    use s3s::auth::SimpleAuth;
+    use s3s::service::S3ServiceBuilder;
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
 
     use super::*;
 
+    const KEY: &str = "penstock";
+    const SECRET: &str = "hunter2-hunter2";
+
+    async fn a_file_comes_and_goes(files: &Files) {
+        let kept = files.keep("id", "sum", Bytes::from_static(b"jar"));
+        kept.await.unwrap();
+        let read = files.read("id", "sum").await.unwrap();
+        let chunks: Vec<Bytes> = read.try_collect().await.unwrap();
+        assert_eq!(chunks.concat(), b"jar");
+        files.remove("id", "sum").await;
+        assert!(files.read("id", "sum").await.is_err());
+        // It is gone: that is all that is wished.
+        files.remove("id", "sum").await;
+    }
+
     #[tokio::test]
-    async fn a_file_is_kept_read_and_removed() {
+    async fn a_directory_has_the_files() {
         let folder = tempfile::tempdir().unwrap();
         for setting in [
             folder.path().join("a"),
             format!("file://{}/b", folder.path().display()).into(),
         ] {
-            let files = Files::open(&setting).unwrap();
-            files
-                .keep("id", "sum", Bytes::from_static(b"jar"))
-                .await
-                .unwrap();
-            let chunks: Vec<Bytes> = files
-                .read("id", "sum")
-                .await
-                .unwrap()
-                .try_collect()
-                .await
-                .unwrap();
-            assert_eq!(chunks.concat(), b"jar");
-            files.remove("id", "sum").await;
-            assert!(files.read("id", "sum").await.is_err());
+            a_file_comes_and_goes(&Files::open(&setting).unwrap()).await;
         }
+    }
+
+    /// A server of S3's protocol over a folder; the address that it is reached at.
+    async fn cloud(folder: &Path, serving: &mut JoinSet<()>) -> String {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder).unwrap());
+        builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+        let service = builder.build();
+        serving.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = service.clone();
+                connections.spawn(async move {
+                    let server = auto::Builder::new(TokioExecutor::new());
+                    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        format!("http://{address}")
+    }
+
+    #[tokio::test]
+    async fn a_bucket_has_the_files() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("files")).unwrap();
+        let mut serving = JoinSet::new();
+        let endpoint = cloud(folder.path(), &mut serving).await;
+        let builder = || {
+            AmazonS3Builder::new()
+                .with_endpoint(&endpoint)
+                .with_region("us-east-1")
+                .with_access_key_id(KEY)
+        };
+        let known = builder().with_secret_access_key(SECRET);
+        let files = Files::bucket(known, "files/of/plugins/").unwrap();
+        a_file_comes_and_goes(&files).await;
+        let kept = files.keep("id", "sum", Bytes::from_static(b"jar"));
+        kept.await.unwrap();
+        let key = folder.path().join("files/of/plugins/id-sum.jar");
+        assert_eq!(std::fs::read(key).unwrap(), b"jar");
+        let stranger = builder().with_secret_access_key("guessed");
+        let files = Files::bucket(stranger, "files/of/plugins").unwrap();
+        assert!(files.read("id", "sum").await.is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use steps::plugins::config::Master;
 
 use crate::class_file::ClassFile;
 use crate::definition::{self, Shape};
@@ -15,7 +16,7 @@ use crate::export::Export;
 use crate::jar::{Jar, JarName};
 use crate::model::{Edge, Node, Pipeline, Template};
 use crate::testing::{Class, packed};
-use crate::{configuration, edge_script, form, plan, read, schedules, version, yaml};
+use crate::{edge_script, form, plan, read, schedules, version, yaml};
 
 const MOST_MEMORY: u64 = 256 * 1024;
 /// How long one input may take on a busy machine.
@@ -175,7 +176,7 @@ fn follow(pipeline: &Pipeline) {
     };
     plan::problems(pipeline, &[], &[]);
     for node in &pipeline.nodes {
-        let _ = node.used_configuration().map(configuration::read);
+        let _ = node.used_configuration().map(Master::read);
     }
     if let Ok(made) = definition::of(pipeline, shape) {
         let again = definition::to_pipeline(&made).unwrap();
@@ -235,7 +236,7 @@ fn any_bytes_may_be_schedules_or_templates() {
 #[test]
 fn any_text_may_be_a_configuration() {
     explore(vec![CONFIGURATION.into()], |input| {
-        let _ = configuration::read(&String::from_utf8_lossy(input));
+        let _ = Master::read(&String::from_utf8_lossy(input));
     });
 }
 

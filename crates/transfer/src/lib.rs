@@ -12,7 +12,6 @@
 mod any_bytes;
 pub mod archive;
 mod class_file;
-pub mod configuration;
 pub mod definition;
 pub mod edge_script;
 pub mod export;

@@ -337,29 +337,6 @@ fn resolved(reference: &BytesRef<'_>) -> Result<String, Error> {
         .ok_or(Error::Declares)
 }
 
-/// A name of a class or field as Java has it. In an element's name `_-` stands for `$`, `__` for `_`, and `_.` with four
-/// hex digits for a character that XML doesn't allow there.
-pub(crate) fn java_name(name: &str) -> String {
-    let mut java = String::with_capacity(name.len());
-    let mut rest = name;
-    while let Some(at) = rest.find('_') {
-        java.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let hex = rest.strip_prefix("_.").and_then(|it| it.get(..4));
-        let escaped = hex.and_then(|hex| char::from_u32(u32::from_str_radix(hex, 16).ok()?));
-        let (character, length) = match (rest.as_bytes().get(1), escaped) {
-            (Some(b'_'), _) => ('_', 2),
-            (Some(b'-'), _) => ('$', 2),
-            (_, Some(character)) => (character, 6),
-            (_, None) => ('_', 1),
-        };
-        java.push(character);
-        rest = &rest[length..];
-    }
-    java.push_str(rest);
-    java
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -474,22 +451,5 @@ mod tests {
             );
         }
         assert_eq!(Tree::of(b"<a>\xff</a>").unwrap_err(), Error::Encoding);
-    }
-
-    #[test]
-    fn escaped_names_are_names_of_java() {
-        for (written, java) in [
-            ("Config__V1", "Config_V1"),
-            ("Outer_-Inner__V1", "Outer$Inner_V1"),
-            ("SPARQL__endpoint", "SPARQL_endpoint"),
-            ("a_.0020b", "a b"),
-            ("a_b", "a_b"),
-            ("_", "_"),
-            ("___-", "_$"),
-            ("_.zzzz", "_.zzzz"),
-            ("_.00\u{e4}", "_.00\u{e4}"),
-        ] {
-            assert_eq!(java_name(written), java);
-        }
     }
 }

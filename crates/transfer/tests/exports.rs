@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use transfer::configuration::{self, Value as Field};
+use steps::plugins::config::Master;
 use transfer::definition::{self, Shape};
 use transfer::export::Export;
 use transfer::{Node, Pipeline};
@@ -63,21 +63,21 @@ fn found(pipeline: &Pipeline) -> Vec<(String, Value)> {
 }
 
 fn node(node: &Node) -> Value {
-    let read = configuration::read(node.used_configuration().unwrap()).unwrap();
-    let own = read.own.unwrap();
+    let read = Master::read(node.used_configuration().unwrap()).unwrap();
+    let own = read.own;
     let keys = match read.keys.as_slice() {
         [] => json!(["(legacy)"]),
         keys => json!(keys),
     };
-    let field = |(name, value): (String, Field)| {
-        let value = match value {
-            Field::Text(text) if text.is_empty() => Value::Null,
-            Field::Text(text) => json!(text),
-            Field::Elements(count) => json!(format!("<{count} children>")),
+    let fields = own.fields().map(|(name, field)| {
+        let value = match field.children.len() {
+            0 if field.text.is_empty() => Value::Null,
+            0 => json!(field.text),
+            count => json!(format!("<{count} children>")),
         };
         (name, value)
-    };
-    let fields: Map<String, Value> = own.fields.into_iter().map(field).collect();
+    });
+    let fields: Map<String, Value> = fields.collect();
     json!({
         "instance": node.name, "template": node.template.name, "jar": node.template.jar,
         "x": node.x, "y": node.y, "useTemplateConfig": node.uses_template,

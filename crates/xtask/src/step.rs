@@ -40,9 +40,19 @@ pub(crate) struct Steps {
 impl Steps {
     /// Runs a command of ours, its output shown as it comes; answers whether it passed.
     pub(crate) fn command(&mut self, name: &'static str, command: &mut Command) -> bool {
+        self.command_within(LIMIT, name, command)
+    }
+
+    /// The same with a limit of its own.
+    pub(crate) fn command_within(
+        &mut self,
+        limit: Duration,
+        name: &'static str,
+        command: &mut Command,
+    ) -> bool {
         eprintln!("\n── {name}: {}", process::shown(command));
         self.timed(name, || {
-            let status = within(LIMIT, command.spawn().context("it could not be started")?)?;
+            let status = within(limit, command.spawn().context("it could not be started")?)?;
             anyhow::ensure!(status.success(), "{status}");
             Ok(())
         })

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that says whether the workspace is sound, the cheap before the
 //! dear.
 //!
-//! All tests run twice: on the embedded stores and bus, and on a real PostgreSQL and a real Apache
+//! The readers of strangers' files are looked at for half a minute. All tests run twice: on the embedded stores and bus, and on a real PostgreSQL and a real Apache
 //! Kafka. The second time they find these by `TEST_POSTGRES`, `TEST_KAFKA` (URLs) and
 //! `TEST_SERVICES` (the directory for [`Services::at`]); `TEST_ALL` asks for the long stories too.
 //! `TEST_PYTHON` names a Python with what the tests' own programs import, where one can be had.
@@ -13,7 +13,7 @@ use std::process::Command;
 
 use crate::services::Services;
 use crate::step::Steps;
-use crate::{lint, python, tools};
+use crate::{fuzz, lint, python, tools};
 
 /// Runs all checks and all tests, with `all` the long stories too; answers whether everything
 /// passed.
@@ -63,6 +63,7 @@ fn provided_python(steps: &mut Steps) -> Option<PathBuf> {
 
 fn embedded(steps: &mut Steps, all: bool, python: Option<&Path>) {
     steps.command("tests, embedded", &mut tests(all, python));
+    fuzz::briefly(steps);
 }
 
 fn spread(steps: &mut Steps, all: bool, python: Option<&Path>) {

@@ -104,7 +104,35 @@ impl Serialize for Date {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
+
     use super::*;
+
+    /// `cargo xtask fuzz` says for how long.
+    #[test]
+    fn any_text_may_be_a_date() {
+        let seconds = std::env::var_os("PENSTOCK_FUZZ_SECONDS");
+        let seconds = seconds.and_then(|it| it.to_str()?.parse().ok());
+        let (begun, wanted) = (Instant::now(), Duration::from_secs(seconds.unwrap_or(0)));
+        let like = "[+-]?[0-9]{0,6}-[0-9]{1,2}-[0-9]{1,2}[Tt ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{0,12})?)? ?\
+                    (Z|UTC|GMT|CET)?([+-][0-9]{1,2}:?([0-9]{2})?)?";
+        let texts = prop_oneof![4 => like, 1 => ".{0,80}", 1 => "[0-9TZ:.+GMTUC -]{0,40}"];
+        loop {
+            let read = TestRunner::default().run(&texts, |text| {
+                if let Some(date) = Date::parse(&text) {
+                    prop_assert_eq!(Date::parse(&date.to_string()), Some(date));
+                }
+                Ok(())
+            });
+            read.unwrap();
+            if begun.elapsed() >= wanted {
+                break;
+            }
+        }
+    }
 
     #[test]
     fn dates_are_read_as_all_clients_write_them() {

@@ -11,6 +11,9 @@ use super::xml::{self, Node};
 pub struct Master {
     /// The plug-in's own.
     pub own: Config,
+    /// What it says something for: the plug-in itself and add-ons, by their keys. Of what was written before there
+    /// were such it has none.
+    pub keys: Vec<String>,
     /// When it is tried again by itself.
     pub tolerance: Option<Tolerance>,
     /// What must be true of an output.
@@ -63,6 +66,7 @@ impl Master {
             let [key, value] = entry.children.as_slice() else {
                 continue;
             };
+            read.keys.push(key.text.clone());
             if value.text.trim().is_empty() {
                 continue;
             }
@@ -140,6 +144,12 @@ impl Config {
         }
     }
 
+    /// All its fields, by their names in Java.
+    pub fn fields(&self) -> impl Iterator<Item = (String, &Node)> {
+        let fields = self.bean.children.iter();
+        fields.map(|it| (unescaped(&it.name), it))
+    }
+
     fn field(&self, name: &str) -> Option<&Node> {
         let mut fields = self.bean.children.iter();
         let field = fields.find(|it| it.name == name || unescaped(&it.name) == name)?;
@@ -198,25 +208,27 @@ impl Config {
     }
 }
 
-/// A name as it is in Java: `XStream` writes `_` as `__` and `$` as `_-`.
+/// A name of a class or field as Java has it. In an element's name `_-` stands for `$`, `__` for `_`, and `_.` with four
+/// hex digits for a character that XML doesn't allow there.
 fn unescaped(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
+    let mut java = String::with_capacity(name.len());
     let mut rest = name;
-    while let Some((before, after)) = rest.split_once('_') {
-        text.push_str(before);
-        rest = if let Some(after) = after.strip_prefix('_') {
-            text.push('_');
-            after
-        } else if let Some(after) = after.strip_prefix('-') {
-            text.push('$');
-            after
-        } else {
-            text.push('_');
-            after
+    while let Some(at) = rest.find('_') {
+        java.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let hex = rest.strip_prefix("_.").and_then(|it| it.get(..4));
+        let escaped = hex.and_then(|hex| char::from_u32(u32::from_str_radix(hex, 16).ok()?));
+        let (character, length) = match (rest.as_bytes().get(1), escaped) {
+            (Some(b'_'), _) => ('_', 2),
+            (Some(b'-'), _) => ('$', 2),
+            (_, Some(character)) => (character, 6),
+            (_, None) => ('_', 1),
         };
+        java.push(character);
+        rest = &rest[length..];
     }
-    text.push_str(rest);
-    text
+    java.push_str(rest);
+    java
 }
 
 #[cfg(test)]
@@ -266,6 +278,9 @@ mod tests {
             assert_eq!(own.list("list")[1].text, "y");
             assert_eq!(own.map("map"), [("k", "v")]);
             assert_eq!(read.tolerance, None);
+            assert_eq!(own.fields().count(), 6);
+            let keys = read.keys.join(" ");
+            assert!(["", "dpu_config addon/other"].contains(&&*keys), "{keys}");
         }
     }
 
@@ -278,7 +293,8 @@ mod tests {
             "<object-stream><MasterConfigObject/></object-stream>",
             &master(&[("dpu_config", "")]),
         ] {
-            assert_eq!(Master::read(text).unwrap(), Master::default(), "{text}");
+            let read = Master::read(text).unwrap();
+            assert_eq!((read.own, read.tolerance), Default::default(), "{text}");
         }
         assert!(Master::read("nonsense").is_err());
     }
@@ -314,6 +330,7 @@ mod tests {
             ("A_-B__V1", "A$B_V1"),
             ("plain", "plain"),
             ("a_b", "a_b"),
+            ("a_.0020b_.zz", "a b_.zz"),
         ] {
             assert_eq!(unescaped(written), name);
         }

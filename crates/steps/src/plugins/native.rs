@@ -91,6 +91,7 @@ fn carry_out(folder: &Path, implementation: Implementation) -> Result<(), Failur
         own,
         tolerance,
         validation,
+        ..
     } = Master::read(&text).map_err(|why| Failure::Config(why.to_string()))?;
     let mut tries = 0;
     let mut pause = PAUSE;

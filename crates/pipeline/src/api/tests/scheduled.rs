@@ -104,8 +104,14 @@ async fn many_runs_are_accepted_together_each_once_and_each_with_its_own_outcome
             "{again:?}"
         );
         assert_eq!(again[8].run_id, outcomes[8].run_id);
+    }
+}
 
-        // Whoever only asks what is known starts nothing, and needs no rights.
+#[tokio::test]
+async fn who_only_asks_what_is_known_starts_nothing_and_needs_no_rights() {
+    for mut service in services().await {
+        let one = service.define(ONE).await;
+        let accepted = service.start_runs(vec![start(&one, "1")]).await;
         let only_known = |slot: &str| ScheduledStart {
             caller: None,
             only_known: true,
@@ -114,7 +120,7 @@ async fn many_runs_are_accepted_together_each_once_and_each_with_its_own_outcome
         let asked = vec![only_known("1"), only_known("77")];
         let known = service.start_runs(asked).await;
         assert_eq!(known[0].what(), What::Repeated);
-        assert_eq!(known[0].run_id, outcomes[0].run_id);
+        assert_eq!(known[0].run_id, accepted[0].run_id);
         assert_eq!(known[1].what(), What::Unknown);
     }
 }
