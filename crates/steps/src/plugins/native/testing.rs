@@ -143,8 +143,11 @@ impl Server {
                 let Ok((connection, _)) = listener.accept() else {
                     return;
                 };
-                let request = answer(&connection, &begin, status, &body);
+                let request = request(&connection);
+                let fits = request.starts_with(&begin);
+                // Before it is answered: who was answered may look.
                 heard.lock().unwrap().push(request);
+                answer(connection, if fits { status } else { 400 }, &body);
             }
         });
         Self { address, asked }
@@ -160,8 +163,8 @@ impl Server {
     }
 }
 
-fn answer(connection: &std::net::TcpStream, begin: &str, status: u16, body: &str) -> String {
-    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+fn request(connection: &std::net::TcpStream) -> String {
+    use std::io::{BufRead as _, BufReader, Read as _};
     let mut reader = BufReader::new(connection);
     let (mut request, mut length) = (String::new(), 0);
     loop {
@@ -178,15 +181,14 @@ fn answer(connection: &std::net::TcpStream, begin: &str, status: u16, body: &str
     let mut content = vec![0; length];
     reader.read_exact(&mut content).unwrap();
     request.push_str(&String::from_utf8_lossy(&content));
-    let status = if request.starts_with(begin) {
-        status
-    } else {
-        400
-    };
+    request
+}
+
+fn answer(mut connection: std::net::TcpStream, status: u16, body: &str) {
+    use std::io::Write as _;
     let head = format!(
         "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
-    { connection }.write_all(head.as_bytes()).unwrap();
-    request
+    connection.write_all(head.as_bytes()).unwrap();
 }
